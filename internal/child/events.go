@@ -1,0 +1,100 @@
+package child
+
+import (
+	"syscall"
+	"unsafe"
+)
+
+// EventKind is what a child has to say.
+type EventKind uint8
+
+// Kinds of an Event.
+const (
+	Gone     EventKind = iota // the child's end is closed: Wait will not block for long
+	Done                      // every process has ended but the one that stayed, which is about to; Outcome is complete
+	Started                   // the command was executed
+	Stopped                   // the command was stopped by signal Arg
+	Ended                     // the command has ended, others are waited for
+	Barrier                   // the child waits for Release; Arg is the barrier's number
+	Terminal                  // File is the master end of the sandbox's terminal
+)
+
+// MsgBarrier and MsgTerminal are the letters with which a program's own steps
+// speak; a byte follows.
+const (
+	MsgBarrier  = 'b'
+	MsgTerminal = 'm'
+)
+
+// Event is one message of the child.
+type Event struct {
+	Kind EventKind
+	Arg  int
+	File int // a descriptor, owned by the receiver
+}
+
+// Receive blocks until the child says something.
+func (p *Process) Receive() Event {
+	var msg [2]byte
+	var oob [32]byte
+	for {
+		n, oobn, _, _, err := syscall.Recvmsg(p.control, msg[:], oob[:], syscall.MSG_CMSG_CLOEXEC)
+		switch {
+		case err == syscall.EINTR:
+			continue
+		case err != nil || n < 2:
+			return Event{Kind: Gone}
+		}
+		arg := int(msg[1])
+		switch msg[0] {
+		case msgStarted:
+			return Event{Kind: Started}
+		case msgStopped:
+			return Event{Kind: Stopped, Arg: arg}
+		case msgEnded:
+			return Event{Kind: Ended}
+		case msgDone:
+			return Event{Kind: Done}
+		case MsgBarrier:
+			return Event{Kind: Barrier, Arg: arg}
+		case MsgTerminal:
+			return Event{Kind: Terminal, File: receivedFile(oob[:oobn])}
+		}
+	}
+}
+
+func receivedFile(oob []byte) int {
+	messages, err := syscall.ParseSocketControlMessage(oob)
+	if err != nil || len(messages) == 0 {
+		return -1
+	}
+	fds, err := syscall.ParseUnixRights(&messages[0])
+	if err != nil || len(fds) == 0 {
+		return -1
+	}
+	return fds[0]
+}
+
+// Release lets a child at a barrier go on.
+func (p *Process) Release() { p.send(0, 0) }
+
+// Signal sends sig to the command, or to its process group.
+func (p *Process) Signal(sig syscall.Signal, group bool) {
+	op := uint8(opSignal)
+	if group {
+		op = opSignalGroup
+	}
+	p.send(op, uint8(sig))
+}
+
+// End asks the process that stays to kill everything.
+func (p *Process) End() { p.send(opKillAll, 0) }
+
+func (p *Process) send(op, arg uint8) {
+	msg := [2]byte{op, arg}
+	syscall.RawSyscall6(syscall.SYS_SENDTO, uintptr(p.control), uintptr(unsafe.Pointer(&msg)), 2, msgNoSignal|msgDontWait, 0, 0)
+}
+
+// Kill kills the process that stays; its pid namespace, if it has one, goes
+// with it.
+func (p *Process) Kill() { syscall.Kill(p.PID, syscall.SIGKILL) }

@@ -1,0 +1,6 @@
+//go:build cgo
+
+package child
+
+// withoutHeap just calls clone in a program that may hold C code: see heap.go.
+func withoutHeap(clone func() int64) int64 { return clone() }

@@ -1,0 +1,119 @@
+package child
+
+import (
+	"syscall"
+	"unsafe"
+
+	"github.com/snug-sandbox/snug/internal/program"
+)
+
+// image is the memory of one run: the region, two stacks, the steps and the
+// data of a program.
+type image struct {
+	memory []byte
+	region *region
+}
+
+// newImage maps the memory for a program of the given size.
+func newImage(size int) (*image, error) {
+	size = (regionSize + size + pageSize - 1) &^ (pageSize - 1)
+	memory, err := syscall.Mmap(-1, 0, size, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_SHARED|syscall.MAP_ANON)
+	if err != nil {
+		return nil, err
+	}
+	img := &image{memory: memory, region: (*region)(unsafe.Pointer(&memory[0]))}
+	img.region.entry = entryPoint()
+	img.region.stack = uintptr(unsafe.Pointer(&memory[0])) + regionSize - 64
+	for i := range img.region.regs {
+		img.region.regs[i] = ^uint64(0) // of all descriptors, the one that nobody has
+	}
+	return img, nil
+}
+
+// size is what p needs in an image.
+func size(p *program.Program) int {
+	return len(p.Steps)*int(unsafe.Sizeof(op{})) + len(p.Data) + 8
+}
+
+// load lays p out in the image. It trusts p.Check.
+func (img *image) load(p *program.Program) {
+	free := img.memory[regionSize:]
+	first := (*op)(unsafe.Pointer(&free[0]))
+	ops := unsafe.Slice(first, len(p.Steps)+1)[:len(p.Steps)]
+	data := free[len(p.Steps)*int(unsafe.Sizeof(op{})):]
+	copy(data, p.Data)
+	for _, r := range p.Relocs {
+		*(*unsafe.Pointer)(unsafe.Pointer(&data[r.At])) = unsafe.Pointer(&data[r.To])
+	}
+	r := img.region
+	for i := range p.Steps {
+		translate(&ops[i], &p.Steps[i], i, data)
+		if p.Steps[i].Fork {
+			r.cloneFlags = p.Steps[i].Args[0].Value
+		}
+	}
+	r.ops, r.nops, r.keep = first, uint64(len(p.Steps)), uint64(p.Keep)
+}
+
+func translate(o *op, s *program.Step, index int, data []byte) {
+	o.nr, o.out, o.repeat, o.min = uint64(s.Call.Nr), uint8(s.Out), s.Repeat, s.Min
+	for i, a := range s.Args {
+		switch a.Kind {
+		case program.Number:
+			o.args[i] = a.Value
+		case program.Address:
+			o.args[i] = uint64(uintptr(unsafe.Pointer(&data[a.Value])))
+		case program.Content:
+			o.regs[i] = uint8(a.Value)
+		}
+	}
+	for i, e := range s.Accept {
+		o.accept[i] = uint16(e)
+		if e != 0 {
+			o.flags |= opAccepts
+		}
+	}
+	o.then, o.els = following(s.Then, index), following(s.Else, index)
+	if s.Store != 0 {
+		o.store = (*uint32)(unsafe.Pointer(&data[s.Store]))
+	}
+	if s.Fork {
+		o.flags |= opFork
+	}
+	if s.Exec {
+		o.flags |= opExec
+	}
+	if s.RepeatArg == 1 {
+		o.flags |= opSecond
+	}
+	if s.Note != "" {
+		o.flags |= opNote
+	}
+}
+
+func following(next, index int) int32 {
+	if next == 0 {
+		next = index + 1
+	}
+	return int32(next)
+}
+
+// firstStack is the top of the first process's stack.
+func (img *image) firstStack() uintptr {
+	return uintptr(unsafe.Pointer(&img.memory[0])) + regionSize - stackSize - 64
+}
+
+func (img *image) free() {
+	if img.memory != nil {
+		syscall.Munmap(img.memory)
+		img.memory, img.region = nil, nil
+	}
+}
+
+// entryPoint is the address of run's own code. What assembly sees under that
+// name is a wrapper, which in a build with the race detector calls it, and which
+// the linker's stack check would take for a cycle.
+func entryPoint() uintptr {
+	f := run
+	return **(**uintptr)(unsafe.Pointer(&f))
+}

@@ -1,0 +1,69 @@
+package child
+
+import "syscall"
+
+// Outcome is what became of a child.
+type Outcome struct {
+	Started bool // the command was executed
+	Ended   bool // the command ended; Status and Usage are valid
+	Status  syscall.WaitStatus
+	Usage   syscall.Rusage // of the command and the children it waited for
+	Total   syscall.Rusage // of every process that was waited for
+	Left    int            // processes killed after the command had ended
+
+	// Baseline is the peak memory in KiB that the kernel counts for the
+	// command by mistake, being that of the process it was cloned from; only a
+	// larger Usage.Maxrss says something about the command.
+	Baseline int64
+
+	Killed syscall.Signal // the signal that ended the process that stays, 0: none did
+
+	Failed int           // number of the step that failed, -1 if none did
+	Errno  syscall.Errno // with what
+	Notes  []Note        // accepted refusals of steps with a note
+}
+
+// Note is an accepted refusal.
+type Note struct {
+	Step  int
+	Errno syscall.Errno
+}
+
+// Wait waits for the end of the process that stays and releases everything
+// that belongs to it.
+func (p *Process) Wait() (Outcome, error) {
+	var status syscall.WaitStatus
+	var err error
+	for {
+		if _, err = syscall.Wait4(p.PID, &status, 0, nil); err != syscall.EINTR {
+			break
+		}
+	}
+	if err == syscall.ECHILD {
+		// The caller ignores SIGCHLD, so the kernel reaped it. What became of the
+		// command is known all the same.
+		err = nil
+	}
+	o := p.Outcome()
+	if err == nil && status.Signaled() {
+		o.Killed = status.Signal()
+	}
+	syscall.Close(p.control)
+	p.image.free()
+	return o, err
+}
+
+// Outcome is what became of the child so far. It is complete after Done.
+func (p *Process) Outcome() Outcome { return p.image.region.outcome.export() }
+
+func (o *outcome) export() Outcome {
+	e := Outcome{
+		Started: o.started != 0, Ended: o.ended != 0,
+		Status: syscall.WaitStatus(o.status), Usage: o.usage, Total: o.total, Left: int(o.left), Baseline: o.baseline,
+		Failed: int(o.failed) - 1, Errno: syscall.Errno(o.errno),
+	}
+	for _, n := range o.notes[:min(o.nnotes, maxNotes)] {
+		e.Notes = append(e.Notes, Note{Step: int(n.step), Errno: syscall.Errno(n.errno)})
+	}
+	return e
+}

@@ -1,0 +1,219 @@
+package child
+
+import (
+	"syscall"
+	"unsafe"
+)
+
+// Descriptors of the process that stays. The program puts them there and
+// closes all others.
+const (
+	ControlFD  = 0 // one end of the socket pair, the supervisor has the other
+	SignalFD   = 1 // signalfd(2) for SIGCHLD
+	ChildrenFD = 2 // /proc/thread-self/children, where the pid namespace is shared
+)
+
+// Messages from the supervisor: an operation and a signal.
+const (
+	opSignal      = 1 // to the command
+	opSignalGroup = 2 // to its process group
+	opKillAll     = 3 // end everything
+)
+
+// Messages to the supervisor: a letter and a byte.
+const (
+	msgStarted = 's' // the command was executed
+	msgStopped = 't' // it was stopped by the signal
+	msgEnded   = 'e' // it has ended; others are waited for
+	msgDone    = 'd' // nothing is left but the sender, which ends
+)
+
+const (
+	pollIn         = 0x1
+	wNoHang        = 1
+	wUntraced      = 2
+	wAll           = 0x40000000 // __WALL
+	rusageSelf     = 0
+	rusageChildren = ^uintptr(0)
+	msgNoSignal    = 0x4000
+	msgDontWait    = 0x40
+	statusStop     = 0x7f
+	rusageWords    = unsafe.Sizeof(syscall.Rusage{}) / 8
+	childrenSize   = 512
+)
+
+// reap is the life of the process that stays: it waits for every process that
+// ends, passes signals on, and ends everything when the command has ended or
+// the supervisor is gone. The supervisor's end is seen as the end of the
+// control socket; PR_SET_PDEATHSIG would follow the thread that cloned us, and
+// Go's threads come and go.
+//
+//go:nosplit
+//go:norace
+//go:noinline
+func reap(r *region) {
+	tell(r, msgStarted, 0)
+	r.polls[0].fd, r.polls[0].events = ControlFD, pollIn
+	r.polls[1].fd, r.polls[1].events = SignalFD, pollIn
+	for {
+		syscall.RawSyscall6(syscall.SYS_PPOLL, uintptr(unsafe.Pointer(&r.polls)), 2, 0, 0, 0, 0)
+		if r.polls[0].revents != 0 {
+			obey(r)
+		}
+		if r.polls[1].revents != 0 {
+			syscall.RawSyscall6(syscall.SYS_READ, SignalFD, uintptr(unsafe.Pointer(&r.buffer)), 128, 0, 0, 0)
+		}
+		none := collect(r)
+		if r.ended != 0 && (r.linger == 0 || none) {
+			finish(r)
+		}
+	}
+}
+
+// obey reads one message of the supervisor and does what it says.
+//
+//go:nosplit
+//go:norace
+//go:noinline
+func obey(r *region) {
+	n, _, _ := syscall.RawSyscall6(syscall.SYS_RECVFROM, ControlFD, uintptr(unsafe.Pointer(&r.message)), 2, msgDontWait, 0, 0)
+	if int64(n) <= 0 {
+		finish(r)
+	}
+	sig := uintptr(r.message[1])
+	switch r.message[0] {
+	case opSignal:
+		signal(r, uintptr(r.command), sig)
+	case opSignalGroup:
+		signal(r, uintptr(-r.command), sig)
+	case opKillAll:
+		finish(r)
+	}
+}
+
+//go:nosplit
+//go:norace
+//go:noinline
+func signal(r *region, pid, sig uintptr) {
+	if r.ended == 0 {
+		syscall.RawSyscall6(syscall.SYS_KILL, pid, sig, 0, 0, 0, 0)
+	}
+}
+
+// collect waits for all children that have ended or stopped. It reports
+// whether none is left.
+//
+//go:nosplit
+//go:norace
+//go:noinline
+func collect(r *region) bool {
+	for {
+		pid, _, errno := syscall.RawSyscall6(syscall.SYS_WAIT4, ^uintptr(0), uintptr(unsafe.Pointer(&r.status)),
+			wNoHang|wUntraced|wAll, uintptr(unsafe.Pointer(&r.usage)), 0, 0)
+		if errno != 0 {
+			return errno == syscall.ECHILD
+		}
+		if pid == 0 {
+			return false
+		}
+		if int64(pid) != r.command || r.ended != 0 {
+			continue
+		}
+		if r.status&0xff == statusStop {
+			tell(r, msgStopped, uint8(r.status>>8))
+			continue
+		}
+		record(r)
+	}
+}
+
+// record keeps how the command ended.
+//
+//go:nosplit
+//go:norace
+//go:noinline
+func record(r *region) {
+	out := &r.outcome
+	out.status = r.status
+	from, to := (*[rusageWords]uint64)(unsafe.Pointer(&r.usage)), (*[rusageWords]uint64)(unsafe.Pointer(&out.usage))
+	for i := range from {
+		to[i] = from[i]
+	}
+	syscall.RawSyscall6(syscall.SYS_GETRUSAGE, rusageSelf, uintptr(unsafe.Pointer(&r.usage)), 0, 0, 0, 0)
+	out.baseline = r.usage.Maxrss
+	r.ended, out.ended = 1, 1
+	if r.linger != 0 {
+		tell(r, msgEnded, 0)
+	}
+}
+
+// finish kills and counts what is left, and ends this process.
+//
+//go:nosplit
+//go:norace
+//go:noinline
+func finish(r *region) {
+	outlived := r.ended
+	for {
+		switch r.killer {
+		case killNamespace:
+			syscall.RawSyscall6(syscall.SYS_KILL, ^uintptr(0), uintptr(syscall.SIGKILL), 0, 0, 0, 0)
+		case killCommand:
+			signal(r, uintptr(r.command), uintptr(syscall.SIGKILL))
+		case killChildren:
+			killListed(r)
+		}
+		pid, _, errno := syscall.RawSyscall6(syscall.SYS_WAIT4, ^uintptr(0), uintptr(unsafe.Pointer(&r.status)),
+			wAll, uintptr(unsafe.Pointer(&r.usage)), 0, 0)
+		if errno != 0 {
+			syscall.RawSyscall6(syscall.SYS_GETRUSAGE, rusageChildren, uintptr(unsafe.Pointer(&r.outcome.total)), 0, 0, 0, 0)
+			tell(r, msgDone, 0)
+			exit(0)
+		}
+		if int64(pid) == r.command && r.ended == 0 {
+			record(r)
+			continue
+		}
+		if outlived != 0 && r.status&0x7f == int32(syscall.SIGKILL) {
+			r.outcome.left++
+		}
+	}
+}
+
+// killListed kills the processes in the list of our children: those of the
+// command that ended before their own, which came to us because we are their
+// subreaper. More come with each that dies, so the caller asks again.
+//
+//go:nosplit
+//go:norace
+//go:noinline
+func killListed(r *region) {
+	n, _, errno := syscall.RawSyscall6(syscall.SYS_PREAD64, ChildrenFD, uintptr(unsafe.Pointer(&r.buffer)), childrenSize, 0, 0, 0)
+	if errno != 0 || int64(n) <= 0 {
+		signal(r, uintptr(r.command), uintptr(syscall.SIGKILL))
+		return
+	}
+	pid := uintptr(0)
+	for i := uintptr(0); i < n; i++ {
+		c := r.buffer[i&(childrenSize-1)]
+		if c >= '0' && c <= '9' {
+			pid = pid*10 + uintptr(c-'0')
+			continue
+		}
+		if pid > 1 {
+			syscall.RawSyscall6(syscall.SYS_KILL, pid, uintptr(syscall.SIGKILL), 0, 0, 0, 0)
+		}
+		pid = 0
+	}
+}
+
+// tell sends a message to the supervisor. One that is gone or does not read is
+// no reason to wait.
+//
+//go:nosplit
+//go:norace
+//go:noinline
+func tell(r *region, letter, b uint8) {
+	r.message[0], r.message[1] = letter, b
+	syscall.RawSyscall6(syscall.SYS_SENDTO, ControlFD, uintptr(unsafe.Pointer(&r.message)), 2, msgNoSignal|msgDontWait, 0, 0)
+}

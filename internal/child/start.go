@@ -1,0 +1,110 @@
+package child
+
+import (
+	"runtime"
+	"syscall"
+	"unsafe"
+
+	"github.com/snug-sandbox/snug/internal/program"
+)
+
+// Registers that Start fills in; a program may rely on them.
+const (
+	RegControl    program.Reg = 1 // the child's end of the control socket
+	RegSupervisor program.Reg = 2 // the supervisor's end, to be closed by the child first
+	RegFiles      program.Reg = 8 // the first descriptor of Options.Files; the others follow
+)
+
+// MaxFiles is the most descriptors that Options.Files takes.
+const MaxFiles = program.Registers - int(RegFiles) - 24
+
+// Options is what a run of a program needs beside the program.
+type Options struct {
+	Flags    uint64 // clone(2) flags of the first process: its namespaces
+	Files    []int  // descriptors of the caller, given to the program in registers
+	Killer   Killer // how everything is ended
+	Linger   bool   // wait for all processes, not only for the command
+	CgroupFD int    // directory of the cgroup to start in (CLONE_INTO_CGROUP), or 0
+}
+
+// Killer says how the process that stays ends all others.
+type Killer uint64
+
+// Killers.
+const (
+	KillNamespace Killer = killNamespace // the process that stays is process 1 of a pid namespace
+	KillCommand   Killer = killCommand   // the command is process 1 of a pid namespace
+	KillChildren  Killer = killChildren  // the pid namespace is shared
+)
+
+// Process is a started child.
+type Process struct {
+	PID     int // of the process that stays, in the caller's pid namespace
+	control int
+	image   *image
+}
+
+// Start clones a process that runs p. The caller must Receive until Done or
+// Gone, and then Wait.
+func Start(p *program.Program, o Options) (*Process, error) {
+	if len(o.Files) > MaxFiles {
+		return nil, syscall.E2BIG
+	}
+	img, err := newImage(size(p))
+	if err != nil {
+		return nil, err
+	}
+	img.load(p)
+	return launch(img, o)
+}
+
+// launch clones the first process of an image.
+func launch(img *image, o Options) (*Process, error) {
+	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_SEQPACKET|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		img.free()
+		return nil, err
+	}
+	img.region.regs[RegSupervisor], img.region.regs[RegControl] = uint64(pair[0]), uint64(pair[1])
+	img.set(o)
+	pid := cloneBlocked(img, o)
+	syscall.Close(pair[1])
+	if pid < 0 {
+		syscall.Close(pair[0])
+		img.free()
+		return nil, syscall.Errno(-pid)
+	}
+	return &Process{PID: int(pid), control: pair[0], image: img}, nil
+}
+
+// set gives the program what the options say.
+func (img *image) set(o Options) {
+	r := img.region
+	for i, fd := range o.Files {
+		r.regs[int(RegFiles)+i] = uint64(fd)
+	}
+	r.killer = uint64(o.Killer)
+	if o.Linger {
+		r.linger = 1
+	}
+}
+
+// cloneBlocked clones with all signals blocked, so that no handler of the Go
+// runtime ever runs in the child. The program restores the mask.
+func cloneBlocked(img *image, o Options) int64 {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	all, old := ^uint64(0), uint64(0)
+	setMask(&all, &old)
+	defer setMask(&old, nil)
+	flags := o.Flags | uint64(syscall.SIGCHLD)
+	if o.CgroupFD > 0 {
+		return cloneInto(img, flags, o.CgroupFD)
+	}
+	return withoutHeap(func() int64 { return clone(flags, img.firstStack(), img.region) })
+}
+
+func setMask(set, old *uint64) {
+	const sigSetmask = 2
+	syscall.RawSyscall6(syscall.SYS_RT_SIGPROCMASK, sigSetmask, uintptr(unsafe.Pointer(set)), uintptr(unsafe.Pointer(old)), 8, 0, 0)
+}

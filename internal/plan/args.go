@@ -1,0 +1,105 @@
+package plan
+
+import (
+	"encoding/binary"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/snug-sandbox/snug/internal/program"
+)
+
+// Num is a plain number.
+func Num(v uint64) program.Arg { return program.Arg{Value: v} }
+
+// Int is a number that may be negative.
+func Int(v int) program.Arg { return program.Arg{Value: uint64(int64(v)), Form: program.Signed} }
+
+// Octal is a file mode.
+func Octal(v uint32) program.Arg { return program.Arg{Value: uint64(v), Form: program.Octal} }
+
+// Hex is a number that is best read in hexadecimal.
+func Hex(v uint64) program.Arg { return program.Arg{Value: v, Form: program.Hex} }
+
+// Reg is what a register holds.
+func Reg(r program.Reg) program.Arg { return program.Arg{Value: uint64(r), Kind: program.Content} }
+
+// Bits is a word of flags with their names.
+func Bits(v uint64, names *program.BitNames) program.Arg {
+	return program.Arg{Value: v, Form: program.Bits, Bits: names}
+}
+
+// Cwd is AT_FDCWD: paths are relative to the working directory.
+var Cwd = program.Arg{Value: ^uint64(99), Form: program.Bits, Bits: &atNames}
+
+var atNames = program.BitNames{Names: []program.BitName{{Mask: ^uint64(0), Value: ^uint64(99), Name: "AT_FDCWD"}}}
+
+// Text is the address of s as a C string. Equal texts share their memory.
+func (b *Builder) Text(s string) program.Arg {
+	at, known := b.texts[s]
+	if !known {
+		at = uint64(len(b.Program.Data))
+		b.Program.Data = append(append(b.Program.Data, s...), 0)
+		b.texts[s] = at
+	}
+	return program.Arg{Value: at, Kind: program.Address, Form: program.Text}
+}
+
+// Bytes is the address of a copy of p, aligned to 8 bytes.
+func (b *Builder) Bytes(p []byte) program.Arg {
+	a := b.Space(len(p))
+	copy(b.Program.Data[a.Value:], p)
+	return a
+}
+
+// Words is the address of 64-bit words in this machine's byte order.
+func (b *Builder) Words(words ...uint64) program.Arg {
+	a := b.Space(8 * len(words))
+	for i, w := range words {
+		binary.NativeEndian.PutUint64(b.Program.Data[a.Value+uint64(8*i):], w)
+	}
+	return a
+}
+
+// Space is the address of n zero bytes, aligned to 8 bytes.
+func (b *Builder) Space(n int) program.Arg {
+	for len(b.Program.Data)%8 != 0 {
+		b.Program.Data = append(b.Program.Data, 0)
+	}
+	at := len(b.Program.Data)
+	b.Program.Data = append(b.Program.Data, make([]byte, n)...)
+	return program.Arg{Value: uint64(at), Kind: program.Address, Form: program.Struct}
+}
+
+// Point puts the address to into the word at offset of the memory at.
+func (b *Builder) Point(at program.Arg, offset int, to program.Arg) {
+	b.Program.Relocs = append(b.Program.Relocs, program.Reloc{At: uint32(at.Value) + uint32(offset), To: uint32(to.Value)})
+}
+
+// Texts is the address of a null-terminated array of C strings, as execve(2)
+// takes them.
+func (b *Builder) Texts(list []string) program.Arg {
+	texts := make([]program.Arg, len(list))
+	for i, s := range list {
+		texts[i] = b.Text(s)
+	}
+	array := b.Space(8 * (len(list) + 1))
+	for i, t := range texts {
+		b.Point(array, 8*i, t)
+	}
+	return array
+}
+
+// WriteFile adds the steps that write content to the file at path, relative to
+// dir, in one go, as the files of procfs want it.
+func (b *Builder) WriteFile(label string, dir program.Arg, path, content string) (open, write Step) {
+	open = b.Do(label, Openat, dir, b.Text(path), Bits(unix.O_WRONLY|unix.O_CLOEXEC, &OpenFlags), Num(0))
+	fd := open.Keep("file")
+	write = b.Do(label, Write, Reg(fd), b.Text(content), Num(uint64(len(content)))).Min(len(content))
+	b.Close(fd)
+	return open, write
+}
+
+// SetWord sets the 64-bit word at offset of the memory a.
+func (b *Builder) SetWord(a program.Arg, offset int, w uint64) {
+	binary.NativeEndian.PutUint64(b.Program.Data[a.Value+uint64(offset):], w)
+}

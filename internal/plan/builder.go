@@ -1,0 +1,215 @@
+package plan
+
+import (
+	"syscall"
+
+	"github.com/snug-sandbox/snug/internal/child"
+	"github.com/snug-sandbox/snug/internal/problem"
+	"github.com/snug-sandbox/snug/internal/program"
+)
+
+// Builder makes a Plan. The nouns append to it in the order in which their
+// steps run.
+type Builder struct {
+	Plan
+
+	texts  map[string]uint64
+	inUse  [program.Registers]bool
+	names  [program.Registers]string // of registers in use
+	failed error
+	keep   func()
+}
+
+// NewBuilder returns an empty builder. Descriptors holds the numbers inside of
+// the caller's descriptors that the command shall have.
+func NewBuilder(descriptors []int) *Builder {
+	b := &Builder{texts: make(map[string]uint64, 64)}
+	b.Program.Steps = make([]program.Step, 0, 192)
+	b.Program.Data = make([]byte, 8, 4096) // offset 0 means "none"
+	b.Files = descriptors
+	b.take(child.RegControl, "control")
+	b.take(child.RegSupervisor, "supervisor")
+	for i := range descriptors {
+		b.take(b.File(i), "caller")
+	}
+	return b
+}
+
+func (b *Builder) take(r program.Reg, name string) {
+	b.inUse[r], b.Program.Given[r] = true, name
+}
+
+// File is the register that holds the caller's descriptor i of Plan.Files.
+func (b *Builder) File(i int) program.Reg { return child.RegFiles + program.Reg(i) }
+
+// Step is a step that was added and can still be changed.
+type Step struct {
+	b *Builder
+	i int
+}
+
+// Do adds a step.
+func (b *Builder) Do(label string, call program.Call, args ...program.Arg) Step {
+	b.Program.Steps = append(b.Program.Steps, program.Step{Label: label, Call: call, Args: args})
+	return Step{b, len(b.Program.Steps) - 1}
+}
+
+func (s Step) get() *program.Step { return &s.b.Program.Steps[s.i] }
+
+// Index is the number of the step.
+func (s Step) Index() int { return s.i }
+
+// Into keeps the result in r.
+func (s Step) Into(r program.Reg) Step {
+	s.get().Out = r
+	return s
+}
+
+// Keep keeps the result in a free register.
+func (s Step) Keep(name string) program.Reg {
+	r := s.b.Register(name)
+	s.Into(r)
+	s.get().Name = name
+	return r
+}
+
+// Store keeps the low 32 bits of the result at an address of Program.Data.
+func (s Step) Store(at program.Arg) Step {
+	s.get().Store = uint32(at.Value)
+	return s
+}
+
+// Accept goes on, with the next step or the one of Else, when the call is
+// refused with one of errnos.
+func (s Step) Accept(errnos ...syscall.Errno) Step {
+	copy(s.get().Accept[:], errnos)
+	return s
+}
+
+// Note has the result say so when an accepted errno came.
+func (s Step) Note(sentence string) Step {
+	s.get().Note = sentence
+	return s
+}
+
+// Min makes a result below n a failure.
+func (s Step) Min(n int) Step {
+	s.get().Min = int64(n)
+	return s
+}
+
+// Repeat runs the step n times in all, the first argument growing by one.
+func (s Step) Repeat(n int) Step {
+	s.get().Repeat = uint16(n - 1)
+	return s
+}
+
+// RepeatSecond is Repeat with the second argument growing.
+func (s Step) RepeatSecond(n int) Step {
+	s.get().RepeatArg = 1
+	return s.Repeat(n)
+}
+
+// Help says what refusals mean here.
+func (s Step) Help(h *program.Help) Step {
+	s.get().Help = h
+	return s
+}
+
+// Exec marks an execve.
+func (s Step) Exec() Step {
+	s.get().Exec = true
+	return s
+}
+
+// Fork marks the clone that makes the process of the command.
+func (s Step) Fork() Step {
+	s.get().Fork = true
+	return s
+}
+
+// ElseHere continues with the next step that will be added after an accepted
+// errno.
+func (s Step) ElseHere() { s.get().Else = s.b.Next() }
+
+// ThenHere continues with the next step that will be added after success.
+func (s Step) ThenHere() { s.get().Then = s.b.Next() }
+
+// Next is the number of the next step that will be added.
+func (b *Builder) Next() int { return len(b.Program.Steps) }
+
+// Register takes a free register. A plan that needs more than there are is a
+// mistake of the code that makes it; Err reports it.
+func (b *Builder) Register(name string) program.Reg {
+	for r := program.Reg(program.Registers - 1); r > child.RegSupervisor; r-- {
+		if !b.inUse[r] {
+			b.inUse[r], b.names[r] = true, name
+			return r
+		}
+	}
+	b.failed = &problem.Problem{What: "mounts", Why: "too many of them have to stay open until what is mounted below them is in its place",
+		Fix: "mount less on top of mounts that are inside directories of the host"}
+	return 0
+}
+
+// Free gives registers back.
+func (b *Builder) Free(regs ...program.Reg) {
+	for _, r := range regs {
+		b.inUse[r] = false
+	}
+}
+
+// Close closes the descriptor in r and gives the register back.
+func (b *Builder) Close(r program.Reg) {
+	b.Do("close "+b.names[r], Close, Reg(r))
+	b.Free(r)
+}
+
+// Err returns the first mistake in building.
+func (b *Builder) Err() error {
+	if b.failed != nil {
+		return b.failed
+	}
+	return b.Program.Check()
+}
+
+// Barrier has the child wait until the parent has done a.
+func (b *Builder) Barrier(a Action) {
+	msg := b.Bytes([]byte{child.MsgBarrier, byte(len(b.Barriers))})
+	b.Barriers = append(b.Barriers, a)
+	b.Do("tell the parent to "+a.Label, Sendto, Reg(child.RegControl), msg, Num(2), Num(0), Num(0), Num(0)).Min(2)
+	b.Do(a.Label, Recvfrom, Reg(child.RegControl), b.Space(8), Num(8), Num(0), Num(0), Num(0)).Min(1)
+}
+
+// Last is the step that was added last.
+func (b *Builder) Last() Step { return Step{b, len(b.Program.Steps) - 1} }
+
+// SendFile sends the parent the terminal's master end, in a control message of
+// the given length, and waits until the parent has set it up.
+func (b *Builder) SendFile(label string, control program.Arg, length uint64) {
+	iov := b.Words(0, 2)
+	b.Point(iov, 0, b.Bytes([]byte{child.MsgTerminal, 0}))
+	// struct msghdr: name, namelen, iov, iovlen, control, controllen, flags
+	msg := b.Words(0, 0, 0, 1, 0, length, 0)
+	b.Point(msg, 16, iov)
+	b.Point(msg, 32, control)
+	b.Do(label, Sendmsg, Reg(child.RegControl), msg, Num(0)).Min(2)
+	b.Do(label, Recvfrom, Reg(child.RegControl), b.Space(8), Num(8), Num(0), Num(0), Num(0)).Min(1)
+	b.Terminal = true
+}
+
+// KeepLater has f append the steps of the process that stays, once all others
+// are there.
+func (b *Builder) KeepLater(f func()) { b.keep = f }
+
+// Finish returns the complete plan.
+func (b *Builder) Finish() (*Plan, error) {
+	if b.keep != nil {
+		b.Program.Keep = b.Next()
+		b.keep()
+	}
+	if err := b.Err(); err != nil {
+		return nil, err
+	}
+	return &b.Plan, nil
+}

@@ -1,0 +1,78 @@
+// Package plan is everything that happens in a run, in order: the child's steps
+// as a program of system calls, and what only the parent can do, at barriers
+// in between. A plan is data; package snug carries it out.
+package plan
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/snug-sandbox/snug/internal/child"
+	"github.com/snug-sandbox/snug/internal/program"
+)
+
+// Plan is a compiled sandbox.
+type Plan struct {
+	Namespaces uint64          // clone(2) flags of the first process
+	Program    program.Program // the child's part
+	Barriers   []Action        // the parent's part; Barriers[i] is due when the child waits at barrier i
+
+	Killer child.Killer // how everything is ended
+	Linger bool         // wait for all processes
+
+	// Settle has the run wait until the mounts are gone for good: a directory
+	// that an overlay keeps its changes in cannot be used again before.
+	Settle bool
+
+	Files    []int  // numbers that the caller's descriptors get inside, in the order in which they are handed to the program
+	Terminal bool   // the program makes a terminal and sends its master end
+	Replaced []int  // of Files: the terminal takes their place inside
+	Cgroup   Cgroup // limits that a control group holds
+
+	Notes []string // what was decided against the wish of the profile, and why
+}
+
+// Action is something that the parent does while the child waits.
+type Action struct {
+	Label string
+	// Command is a program with its arguments. "{pid}" stands for the
+	// child's pid.
+	Command []string
+}
+
+// Cgroup is the control group that a plan starts its processes in; the zero
+// value is none.
+type Cgroup struct {
+	Dir    string    // the delegated directory to make it in
+	Values []Setting // files to write, in order
+}
+
+// Setting is a value of a control group's file.
+type Setting struct {
+	File, Value string
+}
+
+// Print writes the plan, one line a step.
+func (p *Plan) Print(w io.Writer) error {
+	if _, err := fmt.Fprintf(w, "clone %s\n", CloneFlags.Format(p.Namespaces)); err != nil {
+		return err
+	}
+	for _, s := range p.Cgroup.Values {
+		fmt.Fprintf(w, "parent write %s to %s\n", s.Value, s.File)
+	}
+	for i, a := range p.Barriers {
+		fmt.Fprintf(w, "parent at barrier %d: %s: %v\n", i, a.Label, a.Command)
+	}
+	for _, n := range p.Notes {
+		fmt.Fprintf(w, "note: %s\n", n)
+	}
+	return p.Program.Print(w)
+}
+
+// String is what Print writes.
+func (p *Plan) String() string {
+	var b strings.Builder
+	p.Print(&b)
+	return b.String()
+}
