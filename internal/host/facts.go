@@ -1,0 +1,73 @@
+// Package host knows this machine: who calls, what the kernel is and allows,
+// which tools there are. It only reads, and gives what it read as values, so
+// that everything computed from them can be tested for any machine on any
+// machine.
+package host
+
+// Facts is what compiling a sandbox needs to know about the machine and the
+// caller. Gather fills it; tests write it by hand.
+type Facts struct {
+	Kernel Version // uname(2)
+	UID    int     // effective user id of the caller
+	GID    int     // effective group id of the caller
+	Groups []int   // supplementary groups
+
+	User    string   // login name, as the environment or /etc/passwd has it
+	Home    string   // home directory, absolute
+	Workdir string   // the caller's working directory, absolute
+	Environ []string // the caller's environment, "K=V"
+
+	// ArgumentPages is the address and the size of the memory where the kernel
+	// put the arguments and the environment of this process, 0 when not known.
+	ArgumentPages [2]uint64
+
+	// RootLinks are those of the system directories in / (bin, sbin, lib, …)
+	// that are symbolic links, with their text: "/bin" → "usr/bin".
+	RootLinks map[string]string
+
+	// SubUIDs and SubGIDs are the caller's ranges in /etc/subuid and
+	// /etc/subgid. Read only when a range is asked for.
+	SubUIDs, SubGIDs []IDRange
+	// SubIDLogin is the caller's name in these tables: that of /etc/passwd for
+	// UID, whatever the environment says. Empty when there is none.
+	SubIDLogin string
+	// FreeSubIDs is a range that nobody has in either table, for the advice to
+	// add one.
+	FreeSubIDs IDRange
+	// NoSubIDFile are those of the two tables that do not exist.
+	NoSubIDFile []string
+	// Newuidmap and Newgidmap are the paths of the helpers, empty when missing.
+	Newuidmap, Newgidmap string
+	// Distro says which distribution this is, for the words of a remedy. Read
+	// when a range is asked for and something that it needs is missing.
+	Distro Distro
+
+	// RootEtc holds the files of /etc of the sandbox's own root directory that
+	// a synthetic one starts from: "passwd", "group". Absent: not there.
+	RootEtc map[string]string
+
+	// CgroupDir is the directory of a cgroup v2 subtree that the caller may
+	// write, empty when there is none; CgroupWhy then says why.
+	CgroupDir string
+	CgroupWhy string
+	// CgroupControllers are the controllers that CgroupDir has: "memory", "pids".
+	CgroupControllers []string
+}
+
+// IDRange is one line of /etc/subuid or /etc/subgid: Count ids from Start up.
+type IDRange struct {
+	Start, Count int
+}
+
+// Last returns the highest id of r.
+func (r IDRange) Last() int64 { return int64(r.Start) + int64(r.Count) - 1 }
+
+// Version is a kernel version.
+type Version struct {
+	Major, Minor int
+}
+
+// AtLeast reports whether v is major.minor or newer.
+func (v Version) AtLeast(major, minor int) bool {
+	return v.Major > major || v.Major == major && v.Minor >= minor
+}
