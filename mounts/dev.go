@@ -1,0 +1,135 @@
+package mounts
+
+import (
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/snug-sandbox/snug/internal/plan"
+	"github.com/snug-sandbox/snug/internal/program"
+)
+
+// deviceNodes are the devices of a minimal /dev. They are bound from the host,
+// because a user namespace cannot make device nodes.
+var deviceNodes = [...]string{"null", "zero", "full", "random", "urandom", "tty"}
+
+// deviceLinks are the links that programs expect in /dev.
+var deviceLinks = [...]struct{ name, text string }{
+	{"fd", "/proc/self/fd"}, {"stdin", "/proc/self/fd/0"}, {"stdout", "/proc/self/fd/1"}, {"stderr", "/proc/self/fd/2"},
+	{"core", "/proc/kcore"}, {"ptmx", "pts/ptmx"},
+}
+
+// dev makes a /dev with the few devices that any program may have, terminals
+// of its own, and shared memory. The directory itself is read-only.
+func (b *builder) dev(r Resolved) error {
+	label := "make a minimal " + r.Target
+	s, err := b.prepare(r, label)
+	if err != nil {
+		return err
+	}
+	fd := b.newTmpfs(label, Mount{Noexec: true})
+	b.place(label, fd, s, true)
+	m := &mounted{own: true, at: s.at, dir: fd, dirAt: s.at}
+	s.node.cover(m)
+	for _, name := range deviceNodes {
+		b.deviceNode(fd, r.Target, name)
+	}
+	for _, l := range deviceLinks {
+		b.Do("link "+r.Target+"/"+l.name, plan.Symlinkat, b.Text(l.text), plan.Reg(fd), b.Text(l.name))
+		s.node.add(l.name).link = l.text
+	}
+	b.devpts(fd, r.Target, s.node)
+	b.shm(fd, r.Target, s.node)
+	if b.context.Terminal {
+		label := "show the terminal as " + r.Target + "/console"
+		b.Do(label, plan.Mknodat, plan.Reg(fd), b.Text("console"), plan.Octal(unix.S_IFREG|0o444), plan.Num(0))
+		b.console = spot{dir: fd, path: "console"}
+	}
+	seal := readonly{label: "make " + r.Target + " read-only", dir: fd}
+	if s.maybe {
+		b.seal(seal) // nothing goes into it, and later it may not be there
+		return nil
+	}
+	b.late = append(b.late, seal)
+	return nil
+}
+
+func (b *builder) deviceNode(dev program.Reg, at, name string) {
+	label := "bind /dev/" + name
+	open := b.Do(label, plan.OpenTree, plan.Cwd, b.Text("/dev/"+name), treeFlags(unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_NO_AUTOMOUNT))
+	if name == "tty" || name == "full" {
+		open.Accept(syscall.ENOENT).Note("the host has no /dev/" + name)
+	}
+	fd := open.Keep("tree")
+	b.Do(label, plan.MountSetattr, plan.Reg(fd), b.Text(""), atFlags(unix.AT_EMPTY_PATH), b.attr(unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NOEXEC, 0, unix.MS_PRIVATE), plan.Num(attrSize))
+	b.Do(label, plan.Mknodat, plan.Reg(dev), b.Text(name), plan.Octal(unix.S_IFREG|0o444), plan.Num(0))
+	b.Do(label, plan.MoveMount, plan.Reg(fd), b.Text(""), plan.Reg(dev), b.Text(name), moveFlags(unix.MOVE_MOUNT_F_EMPTY_PATH))
+	b.Close(fd)
+	open.ElseHere()
+}
+
+// devpts mounts an instance of its own: no terminal outside can be named inside.
+func (b *builder) devpts(dev program.Reg, at string, n *node) {
+	label := "mount terminals at " + at + "/pts"
+	fd, _ := b.newFilesystem(label, "devpts", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NOEXEC,
+		option{"newinstance", ""}, option{"ptmxmode", "0666"}, option{"mode", "620"})
+	b.Do(label, plan.Mkdirat, plan.Reg(dev), b.Text("pts"), plan.Octal(0o755))
+	b.Do(label, plan.MoveMount, plan.Reg(fd), b.Text(""), plan.Reg(dev), b.Text("pts"), moveFlags(unix.MOVE_MOUNT_F_EMPTY_PATH))
+	n.add("pts").cover(&mounted{})
+	if b.context.Terminal && b.pts == 0 {
+		b.pts = fd
+		return
+	}
+	b.Close(fd)
+}
+
+func (b *builder) shm(dev program.Reg, at string, n *node) {
+	label := "mount a tmpfs at " + at + "/shm"
+	fd := b.newTmpfs(label, Mount{Mode: sticky()})
+	b.Do(label, plan.Mkdirat, plan.Reg(dev), b.Text("shm"), plan.Octal(0o1777))
+	b.Do(label, plan.MoveMount, plan.Reg(fd), b.Text(""), plan.Reg(dev), b.Text("shm"), moveFlags(unix.MOVE_MOUNT_F_EMPTY_PATH))
+	n.add("shm").cover(&mounted{own: true, at: at + "/shm", dir: dev, dirAt: at})
+	b.Close(fd)
+}
+
+// makeTerminal opens a new terminal, of the sandbox's own devpts where there is
+// one, sends its master end to the parent, waits until it is set up, and
+// returns the slave end. The master never was in the command's reach.
+func (b *builder) makeTerminal() program.Reg {
+	if !b.context.Terminal {
+		return 0
+	}
+	const label = "make a terminal"
+	dir, name := plan.Cwd, "/dev/ptmx"
+	if b.pts != 0 {
+		dir, name = plan.Reg(b.pts), "ptmx"
+	}
+	// struct cmsghdr with one descriptor, which the open stores into it.
+	const cmsgLen = 16 + 4
+	control := b.Space(24)
+	b.SetWord(control, 0, cmsgLen)
+	b.SetWord(control, 8, unix.SOL_SOCKET|unix.SCM_RIGHTS<<32)
+	master := b.Do(label, plan.Openat, dir, b.Text(name), plan.Bits(unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, &plan.OpenFlags), plan.Num(0)).
+		Store(at(control, 16)).Keep("master")
+	b.Do(label, plan.Ioctl, plan.Reg(master), plan.Hex(unix.TIOCSPTLCK), b.Space(8))
+	slave := b.Do(label, plan.Ioctl, plan.Reg(master), plan.Hex(unix.TIOCGPTPEER), plan.Bits(unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, &plan.OpenFlags)).Keep("terminal")
+	b.SendFile("hand the terminal to the parent", control, cmsgLen)
+	b.Close(master)
+	if b.pts != 0 {
+		b.showConsole()
+		b.Close(b.pts)
+	}
+	return slave
+}
+
+func (b *builder) showConsole() {
+	const label = "show the terminal as /dev/console"
+	fd := b.Do(label, plan.OpenTree, plan.Reg(b.pts), b.Text("0"), treeFlags(unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)).Keep("tree")
+	b.Do(label, plan.MoveMount, plan.Reg(fd), b.Text(""), plan.Reg(b.console.dir), b.Text(b.console.path), moveFlags(unix.MOVE_MOUNT_F_EMPTY_PATH))
+	b.Close(fd)
+}
+
+func at(a program.Arg, offset uint64) program.Arg {
+	a.Value += offset
+	return a
+}

@@ -1,0 +1,89 @@
+package mounts
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/snug-sandbox/snug/internal/host"
+)
+
+// appendEtc adds the files of /etc that have to fit the sandbox when its root
+// is not the host's.
+func appendEtc(list []Resolved, f host.Facts, c Context) []Resolved {
+	add := func(name, content string) {
+		m := Mount{Type: File, Target: "/etc/" + name, Content: content}
+		list = append(list, Resolved{Mount: m, From: "standard", standard: true})
+	}
+	add("passwd", passwd(f.RootEtc["passwd"], c))
+	add("group", group(f.RootEtc["group"], c))
+	add("hosts", "127.0.0.1 localhost "+c.Hostname+"\n::1 localhost ip6-localhost ip6-loopback "+c.Hostname+"\n")
+	add("hostname", c.Hostname+"\n")
+	add("nsswitch.conf", nsswitch)
+	if c.HostNetwork {
+		m := Mount{Type: Bind, Source: "/etc/resolv.conf", Target: "/etc/resolv.conf", Optional: true}
+		return append(list, Resolved{Mount: m, From: "standard", standard: true})
+	}
+	add("resolv.conf", "# no network in this sandbox\n")
+	return list
+}
+
+// nsswitch asks the files only: no service of the host answers inside.
+const nsswitch = `passwd: files
+group: files
+shadow: files
+hosts: files dns
+networks: files
+protocols: files
+services: files
+`
+
+// passwd is a passwd(5) file: the root's own entries but for the ids and names
+// that the sandbox gives away itself.
+func passwd(base string, c Context) string {
+	var b strings.Builder
+	own := accountLine(c)
+	b.WriteString(own)
+	if c.UID != 0 {
+		b.WriteString("root:x:0:0:root:/root:/bin/sh\n")
+	}
+	copyOthers(&b, base, map[string]bool{c.User: true, "root": true, "nobody": true}, map[string]bool{strconv.Itoa(c.UID): true})
+	b.WriteString("nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n")
+	return b.String()
+}
+
+func accountLine(c Context) string {
+	field := func(s string) string {
+		return strings.Map(func(r rune) rune {
+			if r == ':' || r == '\n' {
+				return '_'
+			}
+			return r
+		}, s)
+	}
+	return strings.Join([]string{field(c.User), "x", strconv.Itoa(c.UID), strconv.Itoa(c.GID), field(c.User), field(c.Home), field(c.Shell)}, ":") + "\n"
+}
+
+// group is a group(5) file, made like passwd.
+func group(base string, c Context) string {
+	var b strings.Builder
+	name := strings.NewReplacer(":", "_", "\n", "_").Replace(c.User)
+	b.WriteString(name + ":x:" + strconv.Itoa(c.GID) + ":\n")
+	if c.GID != 0 {
+		b.WriteString("root:x:0:\n")
+	}
+	copyOthers(&b, base, map[string]bool{c.User: true, "root": true, "nogroup": true}, map[string]bool{strconv.Itoa(c.GID): true})
+	b.WriteString("nogroup:x:65534:\n")
+	return b.String()
+}
+
+// copyOthers copies the lines of base whose name and id (the first and the
+// third field) are not taken.
+func copyOthers(b *strings.Builder, base string, names, ids map[string]bool) {
+	for line := range strings.Lines(base) {
+		fields := strings.SplitN(strings.TrimRight(line, "\n"), ":", 4)
+		if len(fields) < 3 || names[fields[0]] || ids[fields[2]] {
+			continue
+		}
+		b.WriteString(strings.TrimRight(line, "\n") + "\n")
+	}
+}

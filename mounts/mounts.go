@@ -1,0 +1,151 @@
+// Package mounts is the sandbox's file system: what it shows of the host, what
+// is its own, and in which order that is put together.
+package mounts
+
+import "github.com/snug-sandbox/snug/internal/units"
+
+// Values of Rootfs.Base.
+const (
+	BaseSystem = "system" // the host's system directories, read-only, on an empty root
+	BaseHost   = "host"   // the host's whole tree, read-only
+	BaseEmpty  = "empty"  // an empty directory: nothing but what [[mounts]] adds
+)
+
+// Values of Rootfs.Overlay.
+const (
+	OverlayNone     = ""         // the root is shown as it is
+	OverlayReadonly = "readonly" // read-only, with new mount points where they are needed
+	OverlayDiscard  = "discard"  // writable; what is written is gone at the end
+	OverlayKeep     = "keep"     // writable; what is written is kept in Upper
+)
+
+// Rootfs is the table [rootfs]: what lies under everything else.
+type Rootfs struct {
+	// Base is "system" (default): /usr, /bin, /sbin, /lib*, /etc, /opt and
+	// their like of the host, read-only; "host": the host's whole tree,
+	// read-only; or "empty". On all but "empty" the usual file systems are
+	// mounted: /proc, /dev, and private /tmp, /var/tmp and /run.
+	Base string `toml:"base"`
+
+	// Path is a directory to use as root instead of a base, such as an
+	// unpacked image or a debootstrap tree.
+	Path string `toml:"path"`
+
+	// Image is reserved for running from an image.
+	Image string `toml:"image"`
+
+	// Overlay puts an overlayfs over Path: "readonly", "discard" (writable,
+	// what is written is gone at the end) or "keep" (writable, kept in Upper).
+	Overlay string `toml:"overlay"`
+
+	// Upper is the directory that keeps what is written under Overlay "keep".
+	Upper string `toml:"upper"`
+
+	// Work is overlayfs's work directory, on the same file system as Upper.
+	// Default: Upper with ".work" appended.
+	Work string `toml:"work"`
+
+	// Writable leaves the root writable: the tmpfs of the bases "system" and
+	// "empty", or the directory Path itself. Default false.
+	Writable bool `toml:"writable"`
+
+	// KeepEtc leaves passwd, group, hosts, hostname, resolv.conf and
+	// nsswitch.conf in /etc of Path as they are. Default: they are replaced
+	// inside by files that fit the sandbox.
+	KeepEtc bool `toml:"keep_etc"`
+}
+
+// Types of a Mount.
+const (
+	Bind    = "bind"     // a file or directory of the host
+	DevBind = "dev-bind" // the same, with device nodes that work
+	Tmpfs   = "tmpfs"    // a private file system in memory
+	Proc    = "proc"     // procfs of the sandbox's pid namespace
+	Dev     = "dev"      // a minimal /dev
+	Mqueue  = "mqueue"   // POSIX message queues of the sandbox's ipc namespace
+	Overlay = "overlay"  // several directories as one
+	Symlink = "symlink"  // a symbolic link
+	Dir     = "dir"      // a directory
+	File    = "file"     // a file with the given content
+	Mask    = "mask"     // a path made unreadable
+	Remount = "remount"  // other flags for a mount that is there
+)
+
+// Mount is one entry of [[mounts]]. Of two entries the one with the more
+// specific target wins; of two with the same target the later one.
+type Mount struct {
+	// Type is one of bind (default), dev-bind, tmpfs, proc, dev, mqueue,
+	// overlay, symlink, dir, file, mask and remount.
+	Type string `toml:"type"`
+
+	// Source is the host's path for bind and dev-bind; the link's text for symlink.
+	Source string `toml:"source"`
+
+	// Target is the absolute path inside. Default for bind and dev-bind: Source.
+	// Symbolic links on the way are followed inside the sandbox's root, never
+	// out of it.
+	Target string `toml:"target"`
+
+	// Writable makes a bind, dev-bind, overlay or remount writable. They are
+	// read-only by default, with everything mounted below them; a tmpfs is
+	// writable whatever this says.
+	Writable bool `toml:"writable"`
+
+	// ReadOnly makes a tmpfs read-only once the sandbox is built.
+	ReadOnly bool `toml:"read_only"`
+
+	// Noexec forbids to execute files of this mount.
+	Noexec bool `toml:"noexec"`
+
+	// Optional skips the entry when its source does not exist.
+	Optional bool `toml:"optional"`
+
+	// Size is a tmpfs's size limit. Default: half of the memory (tmpfs(5)).
+	Size units.Bytes `toml:"size"`
+
+	// Mode is the permission of a tmpfs (default 0755, and 1777 at /tmp,
+	// /var/tmp and /dev/shm), dir (0755) or file (0644).
+	Mode *units.FileMode `toml:"mode"`
+
+	// Content is what a file holds.
+	Content string `toml:"content"`
+
+	// Lower are an overlay's read-only directories, the topmost first.
+	Lower []string `toml:"lower"`
+
+	// Upper is the directory that keeps what is written to an overlay. With
+	// Writable but no Upper the writes are gone at the end.
+	Upper string `toml:"upper"`
+
+	// Work is the overlay's work directory, on Upper's file system. Default:
+	// Upper with ".work" appended.
+	Work string `toml:"work"`
+
+	// Propagation is "private" (default) or "slave": a slave also shows what
+	// the host mounts below Source later on, which is then not read-only
+	// (mount_namespaces(7)).
+	Propagation string `toml:"propagation"`
+
+	// Fallback is what proc becomes where the kernel refuses a fresh procfs,
+	// as it does inside most containers: "bind" shows the outer /proc, with
+	// the processes outside; "none" (default) is an error.
+	Fallback string `toml:"fallback"`
+}
+
+// Masking is the part of the table [security] that mounts carry.
+type Masking struct {
+	// Unmask are paths below /proc that are usually hidden or read-only and
+	// shall not be, or "ALL". MaskedPaths and ReadonlyPaths list them.
+	Unmask []string `toml:"unmask"`
+}
+
+// Table is everything of a Spec that becomes mounts.
+type Table struct {
+	Rootfs  Rootfs
+	Mounts  []Mount
+	Masking Masking
+
+	// Ordered keeps the mounts in the order given, so that a later one hides
+	// an earlier one, instead of sorting them by target.
+	Ordered bool
+}

@@ -1,0 +1,192 @@
+package mounts
+
+import (
+	"errors"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/snug-sandbox/snug/internal/host"
+	"github.com/snug-sandbox/snug/internal/plan"
+	"github.com/snug-sandbox/snug/internal/problem"
+	"github.com/snug-sandbox/snug/internal/program"
+)
+
+// Minimum is the oldest kernel: mount_setattr(2) came with it.
+var Minimum = host.Version{Major: 5, Minor: 12}
+
+// builder adds the steps of one Table.
+type builder struct {
+	*plan.Builder
+	table   Table
+	context Context
+	facts   host.Facts
+
+	entries []Resolved
+	tree    *node
+	root    program.Reg // the new root's mount
+	scratch program.Reg // a tmpfs outside of the new root for what has no other place
+	named   int         // files in it
+	pts     program.Reg // the sandbox's own devpts, 0: none
+	console spot        // where a terminal is shown as /dev/console
+	skips   []plan.Step // refusals after which the current entry is left out
+	late    []readonly  // own mounts that become read-only once everything is in place
+	attrs   map[[3]uint64]program.Arg
+}
+
+// Plan appends the steps that build the new root and change into it. The
+// working directory is / afterwards. Where the sandbox gets a terminal, the
+// register with its slave end is returned.
+//
+// All of it happens on descriptors: a source is looked up once, what is mounted
+// is made detached, and moved to a place that was looked up inside the new root.
+func (t Table) Plan(f host.Facts, c Context, p *plan.Builder) (terminal program.Reg, err error) {
+	if !f.Kernel.AtLeast(Minimum.Major, Minimum.Minor) {
+		return 0, &problem.Problem{What: "mounts", Why: "this kernel is older than Linux 5.12, which brought mount_setattr(2)", Fix: "boot a newer kernel"}
+	}
+	b := &builder{Builder: p, table: t, context: c, facts: f, attrs: make(map[[3]uint64]program.Arg)}
+	b.Do("clear the file mode creation mask", plan.Umask, plan.Octal(0))
+	if c.SharedUser {
+		// A mount namespace of a new user namespace is a slave from the start.
+		b.Do("cut mount propagation to the host", plan.MountSetattr, plan.Cwd, b.Text("/"), atFlags(unix.AT_RECURSIVE),
+			b.attr(0, 0, unix.MS_SLAVE), plan.Num(attrSize))
+	}
+	b.makeScratch()
+	if err := b.makeRoot(); err != nil {
+		return 0, err
+	}
+	b.entries = t.Resolve(f, c)
+	for i, r := range b.entries {
+		if err := b.add(i, r); err != nil {
+			return 0, wrap(r, err)
+		}
+		for _, s := range b.skips {
+			s.ElseHere()
+		}
+		b.skips = b.skips[:0]
+	}
+	terminal = b.makeTerminal()
+	b.enter()
+	return terminal, nil
+}
+
+func wrap(r Resolved, err error) error {
+	var p *problem.Problem
+	if errors.As(err, &p) {
+		return err
+	}
+	return &problem.Problem{What: r.From + " (" + r.Target + ")", Why: err.Error(), Err: err}
+}
+
+func (b *builder) add(i int, r Resolved) error {
+	switch r.Type {
+	case Bind, DevBind:
+		return b.bind(r, b.entries[i+1:])
+	case Tmpfs:
+		return b.tmpfs(r, b.entries[i+1:])
+	case Proc:
+		return b.proc(r)
+	case Dev:
+		return b.dev(r)
+	case Mqueue:
+		return b.mqueue(r)
+	case Overlay:
+		return b.overlay(r, b.entries[i+1:])
+	case Symlink:
+		return b.symlink(r)
+	case Dir:
+		return b.dir(r)
+	case File:
+		return b.file(r)
+	case Mask:
+		return b.mask(r)
+	case Remount:
+		return b.remount(r)
+	}
+	return errors.New("not a type of mount: " + r.Type)
+}
+
+// makeRoot makes the file system that everything else goes on top of, and
+// attaches it above the old root, where nothing looks: mounting onto a tree
+// that is not attached works since Linux 6.15 only.
+func (b *builder) makeRoot() error {
+	r := b.table.Rootfs
+	m := &mounted{at: "/", dirAt: "/"}
+	switch {
+	case r.Path != "" && r.Overlay != OverlayNone:
+		m.creates = true
+		over := Mount{Type: Overlay, Target: "/", Lower: []string{r.Path}, Upper: r.Upper, Work: r.Work, Writable: true}
+		root, err := b.makeOverlay("make the root an overlay of "+r.Path, over)
+		if err != nil {
+			return err
+		}
+		b.root = root
+	case r.Path != "":
+		b.root = b.cloneTree("take "+r.Path+" as root", r.Path, Mount{Writable: r.Writable}, false)
+	case r.Base == BaseHost:
+		b.root = b.cloneTree("take the host's tree as root", "/", Mount{}, false)
+	default:
+		m.own = true
+		b.root = b.newTmpfs("make an empty root", Mount{Mode: mode(0o755)})
+	}
+	m.dir = b.root
+	b.tree = newTree(m)
+	b.Do("attach the new root", plan.MoveMount, plan.Reg(b.root), b.Text(""), plan.Cwd, b.Text("/"), moveFlags(unix.MOVE_MOUNT_F_EMPTY_PATH))
+	return nil
+}
+
+// readonly is a mount of the plan's own that becomes read-only in the end. It is
+// at path below dir, or is dir itself, which is not needed any more then.
+type readonly struct {
+	label string
+	dir   program.Reg
+	path  string
+}
+
+func (b *builder) seal(r readonly) {
+	flags := uint64(0)
+	if r.path == "" {
+		flags = unix.AT_EMPTY_PATH
+	}
+	b.Do(r.label, plan.MountSetattr, plan.Reg(r.dir), b.Text(r.path), atFlags(flags), b.attr(unix.MOUNT_ATTR_RDONLY, 0, 0), plan.Num(attrSize))
+	if r.path == "" {
+		b.Close(r.dir)
+	}
+}
+
+// enter makes the new root the root and leaves nothing of the old one.
+func (b *builder) enter() {
+	// What is inside another one was mounted after it, and needs its descriptor.
+	for _, r := range slices.Backward(b.late) {
+		b.seal(r)
+	}
+	if b.readonlyRoot() {
+		b.Do("make the root read-only", plan.MountSetattr, plan.Reg(b.root), b.Text(""), atFlags(unix.AT_EMPTY_PATH),
+			b.attr(unix.MOUNT_ATTR_RDONLY, 0, 0), plan.Num(attrSize))
+	}
+	b.Do("go to the new root", plan.Fchdir, plan.Reg(b.root))
+	// With one directory for both the old root ends up on top of the new one
+	// (pivot_root(2), NOTES), from where it is taken off.
+	b.Do("make it the root", plan.PivotRoot, b.Text("."), b.Text(".")).Help(pivotHelp)
+	if b.attachScratch() {
+		b.Do("let go of the scratch file system", plan.Umount, b.Text("."), plan.Bits(unix.MNT_DETACH, &plan.UmountFlags))
+	}
+	b.Do("let go of the host's tree", plan.Umount, b.Text("."), plan.Bits(unix.MNT_DETACH, &plan.UmountFlags))
+	b.Do("go to /", plan.Chdir, b.Text("/"))
+}
+
+func (b *builder) readonlyRoot() bool {
+	r := b.table.Rootfs
+	if r.Path != "" {
+		return r.Overlay == OverlayReadonly
+	}
+	return !r.Writable && r.Base != BaseHost
+}
+
+func relative(p string) string {
+	if p = strings.TrimPrefix(p, "/"); p == "" {
+		return "."
+	}
+	return p
+}

@@ -1,0 +1,137 @@
+package mounts
+
+import (
+	"path"
+	"strconv"
+	"strings"
+
+	"github.com/snug-sandbox/snug/internal/problem"
+)
+
+// Validate reports every entry that makes no sense on any machine.
+func (t Table) Validate() error {
+	var list problem.List
+	list = append(list, t.Rootfs.problems()...)
+	for i, m := range t.Mounts {
+		what := "mounts[" + strconv.Itoa(i) + "]"
+		if m.Target != "" {
+			what += " (" + m.Target + ")"
+		}
+		list = append(list, m.problems(what, t.Ordered)...)
+	}
+	for _, p := range t.Masking.Unmask {
+		if !canUnmask(p) {
+			list = append(list, &problem.Problem{What: "security.unmask", Why: strconv.Quote(p) + " is not a protected path",
+				Fix: "one of " + strings.Join(protectedPaths(), " ") + " or ALL"})
+		}
+	}
+	return list.Err()
+}
+
+func canUnmask(p string) bool {
+	for _, known := range protectedPaths() {
+		if p == known {
+			return true
+		}
+	}
+	return p == "ALL"
+}
+
+func protectedPaths() []string {
+	var paths []string
+	for _, p := range MaskedPaths {
+		paths = append(paths, "/proc/"+p.Path)
+	}
+	for _, p := range ReadonlyPaths {
+		paths = append(paths, "/proc/"+p.Path)
+	}
+	return paths
+}
+
+func (r Rootfs) problems() []*problem.Problem {
+	var list []*problem.Problem
+	bad := func(key, why, fix string) {
+		list = append(list, &problem.Problem{What: "rootfs." + key, Why: why, Fix: fix})
+	}
+	switch r.Base {
+	case "", BaseSystem, BaseHost, BaseEmpty:
+	default:
+		bad("base", strconv.Quote(r.Base)+" is not a base", "one of system, host, empty")
+	}
+	if r.Image != "" {
+		bad("image", "running from an image is not in this version", "unpack the image and name the directory in rootfs.path")
+	}
+	if r.Base != "" && r.Path != "" {
+		bad("path", "a root is either a base or a path", "leave out rootfs.base")
+	}
+	switch r.Overlay {
+	case OverlayNone, OverlayReadonly, OverlayDiscard, OverlayKeep:
+	default:
+		bad("overlay", strconv.Quote(r.Overlay)+" is not a kind of overlay", "one of readonly, discard, keep")
+	}
+	if r.Overlay != OverlayNone && r.Path == "" {
+		bad("overlay", "an overlay needs a directory below it", "name it in rootfs.path")
+	}
+	if (r.Overlay == OverlayKeep) != (r.Upper != "") {
+		bad("upper", "overlay = \"keep\" and upper go together", "")
+	}
+	if r.Writable && r.Base == BaseHost {
+		bad("writable", "the host's tree is never writable as a whole", "bind the directories that shall be writable")
+	}
+	for key, p := range map[string]string{"path": r.Path, "upper": r.Upper, "work": r.Work} {
+		if p != "" && !path.IsAbs(p) || strings.ContainsRune(p, 0) {
+			bad(key, strconv.Quote(p)+" is not an absolute path", "")
+		}
+	}
+	return list
+}
+
+func (m Mount) problems(what string, ordered bool) []*problem.Problem {
+	var list []*problem.Problem
+	bad := func(why, fix string) { list = append(list, &problem.Problem{What: what, Why: why, Fix: fix}) }
+	m = withType(m)
+	for _, p := range append([]string{m.Source, m.Target, m.Upper, m.Work, m.Content}, m.Lower...) {
+		if strings.ContainsRune(p, 0) && p != m.Content {
+			bad("a path cannot hold a NUL byte", "")
+		}
+	}
+	if m.Target == "" && !(m.Source != "" && (m.Type == Bind || m.Type == DevBind)) {
+		bad("target is missing", "say where the mount appears inside")
+	} else if m.Target != "" && !path.IsAbs(m.Target) {
+		bad("target is not an absolute path", "")
+	}
+	if path.Clean("/"+normal(m).Target) == "/" && m.Type != Remount {
+		bad("the root itself is not a target", "use [rootfs]")
+	}
+	switch m.Type {
+	case Bind, DevBind:
+		if !path.IsAbs(m.Source) {
+			bad("source is not an absolute path", "")
+		}
+		if clean := path.Clean(m.Source); !ordered && (clean == "/run" || clean == "/var/run") {
+			bad("/run as a whole holds sockets that are as good as root", "bind what is needed in it by name")
+		}
+	case Symlink:
+		if m.Source == "" {
+			bad("source, the text of the link, is missing", "")
+		}
+	case Overlay:
+		if len(m.Lower) == 0 {
+			bad("lower is missing", "name at least one directory, the topmost first")
+		}
+	case Tmpfs, Proc, Dev, Mqueue, Dir, File, Mask, Remount:
+	default:
+		bad(strconv.Quote(m.Type)+" is not a type of mount", "one of bind, dev-bind, tmpfs, proc, dev, mqueue, overlay, symlink, dir, file, mask, remount")
+	}
+	if m.Size < 0 {
+		bad("size is negative", "")
+	}
+	return list
+}
+
+func withType(m Mount) Mount {
+	if m.Type == "" {
+		m.Type = Bind
+	}
+	return m
+}

@@ -1,0 +1,34 @@
+package network
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/snug-sandbox/snug/internal/plan"
+)
+
+func TestValidate(t *testing.T) {
+	for mode, says := range map[string]string{
+		"": "", None: "", Host: "",
+		Private: `network.mode: "private" (user-mode networking) is not in this version`,
+		"pasta": `network.mode: "pasta" is not a mode`,
+		"HOST":  "is not a mode",
+	} {
+		err := Config{Mode: mode}.Validate()
+		if says == "" && err != nil || says != "" && (err == nil || !strings.Contains(err.Error(), says)) {
+			t.Errorf("%q: %v, want %q", mode, err, says)
+		}
+	}
+}
+
+func TestPlanBringsLoopbackUp(t *testing.T) {
+	b := plan.NewBuilder([]int{0, 1, 2})
+	Plan(b)
+	if b.Err() != nil || len(b.Program.Steps) != 3 {
+		t.Fatalf("%v, %+v", b.Err(), b.Program.Steps)
+	}
+	request := b.Program.Data[b.Program.Steps[1].Args[2].Value:]
+	if string(request[:3]) != "lo\x00" || request[16]&1 == 0 {
+		t.Errorf("the request is %q", request[:20])
+	}
+}

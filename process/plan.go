@@ -1,0 +1,257 @@
+package process
+
+import (
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/snug-sandbox/snug/internal/child"
+	"github.com/snug-sandbox/snug/internal/plan"
+	"github.com/snug-sandbox/snug/internal/program"
+	"github.com/snug-sandbox/snug/internal/units"
+)
+
+// Setup is what starting a command needs beside its own tables.
+type Setup struct {
+	Command Command
+	Limits  Limits
+	Environ []string // of the command
+	Workdir string   // working directory inside
+	Shell   string   // what runs when Command.Args is empty
+
+	Files     int         // descriptors of the caller that the plan hands over
+	Targets   []int       // their numbers inside, ascending
+	Terminals []int       // which of these become Terminal
+	Terminal  program.Reg // slave end of the sandbox's own terminal, 0: none
+
+	ArgumentPages [2]uint64 // address and size of the caller's arguments and environment, 0: not known
+
+	SharedPID bool // no pid namespace of its own
+	NewTime   bool // the command is in another time namespace than the process that stays
+}
+
+// PlanBegin appends the first steps of the child: it lets go of the parent.
+func PlanBegin(p *plan.Builder) {
+	p.Do("close the parent's end of the control socket", plan.Close, plan.Reg(child.RegSupervisor))
+	p.Do("give up privileges of executed files", plan.Prctl, plan.Num(unix.PR_SET_NO_NEW_PRIVS), plan.Num(1), plan.Num(0), plan.Num(0), plan.Num(0))
+	p.Do("leave the caller's session", plan.Setsid)
+	// Keys of the caller's session are reachable by possession, whatever the
+	// namespace (keyrings(7), session-keyring(7)).
+	p.Do("leave the caller's session keyring", plan.Keyctl, plan.Num(unix.KEYCTL_JOIN_SESSION_KEYRING), plan.Num(0), plan.Num(0), plan.Num(0), plan.Num(0)).
+		Accept(syscall.ENOSYS, syscall.EPERM, syscall.EDQUOT, syscall.EACCES).Note("the caller's session keyring could not be left")
+}
+
+// PlanSignals appends the steps that put all signals into their initial state:
+// what the caller ignores must not be ignored inside. They stay blocked until
+// right before execve.
+func (s Setup) PlanSignals(p *plan.Builder) {
+	p.Do("reset the action of every signal", plan.RtSigaction, plan.Num(1), p.Space(32), plan.Num(0), plan.Num(8)).Repeat(64).Accept(syscall.EINVAL)
+	if adj := s.Command.OOMScoreAdj; adj != nil {
+		label := "set oom_score_adj to " + strconv.Itoa(*adj)
+		_, write := p.WriteFile(label, plan.Cwd, "/proc/self/oom_score_adj", strconv.Itoa(*adj))
+		write.Help(&program.Help{Errno: syscall.EACCES, Why: "lowering it needs privilege", Fix: "choose a value that is not below the caller's"})
+	}
+}
+
+// PlanFork appends the clone that makes the process of the command, after the
+// steps that prepare the one that stays. Neither its memory nor what the kernel
+// shows of it gives anything of the caller away.
+func (s Setup) PlanFork(flags uint64, p *plan.Builder) {
+	label := "prepare the reaper"
+	signals := p.Do(label, plan.Signalfd, plan.Int(-1), p.Words(1<<(uint(unix.SIGCHLD)-1)), plan.Num(8), plan.Num(unix.SFD_CLOEXEC|unix.SFD_NONBLOCK)).Keep("signals")
+	var children program.Reg
+	if s.SharedPID {
+		p.Do(label, plan.Prctl, plan.Num(unix.PR_SET_CHILD_SUBREAPER), plan.Num(1), plan.Num(0), plan.Num(0), plan.Num(0))
+		children = p.Do(label, plan.Openat, plan.Cwd, p.Text("/proc/thread-self/children"), plan.Bits(unix.O_RDONLY|unix.O_CLOEXEC, &plan.OpenFlags), plan.Num(0)).Keep("children")
+	}
+	p.Do("name the reaper", plan.Prctl, plan.Num(unix.PR_SET_NAME), p.Text("snug-init"), plan.Num(0), plan.Num(0), plan.Num(0))
+	// No ptrace, no /proc/1/environ, mem, fd or maps (proc(5), ptrace(2)). The
+	// command is dumpable again after its execve.
+	p.Do("close the reaper's memory to all others", plan.Prctl, plan.Num(unix.PR_SET_DUMPABLE), plan.Num(0), plan.Num(0), plan.Num(0), plan.Num(0))
+	if at, size := s.ArgumentPages[0], s.ArgumentPages[1]; size > 0 {
+		p.Do("forget the caller's arguments and environment", plan.Munmap, plan.Hex(at), plan.Hex(size))
+	}
+	flags |= unix.CLONE_VFORK | uint64(unix.SIGCHLD)
+	if !s.NewTime {
+		// A process that shares memory cannot be in another time namespace
+		// (clone(2)); all others save the copy.
+		flags |= unix.CLONE_VM
+	}
+	p.Do("make the command's process", plan.Clone, plan.Bits(flags, &plan.CloneFlags)).Fork()
+	p.KeepLater(func() { s.planKeep(p, signals, children) })
+}
+
+// planKeep appends the steps of the process that stays. It keeps nothing open
+// but what it waits for: an end of a pipe that it held would never be seen closed.
+func (s Setup) planKeep(p *plan.Builder, signals, children program.Reg) {
+	const label = "close all but what the reaper waits for"
+	keep := []program.Reg{child.ControlFD: child.RegControl, child.SignalFD: signals}
+	if children != 0 {
+		keep = append(keep, children)
+	}
+	for _, r := range keep {
+		p.Do(label, plan.Fcntl, plan.Reg(r), plan.Num(unix.F_DUPFD_CLOEXEC), plan.Num(uint64(len(keep)))).Into(r)
+	}
+	for fd, r := range keep {
+		p.Do(label, plan.Dup3, plan.Reg(r), plan.Num(uint64(fd)), plan.Num(unix.O_CLOEXEC))
+	}
+	p.Do(label, plan.CloseRange, plan.Num(uint64(len(keep))), plan.Num(1<<32-1), plan.Num(0))
+}
+
+// PlanExec appends the steps of the command's process up to its credentials.
+func (s Setup) PlanExec(p *plan.Builder) {
+	if s.Command.PID1 {
+		p.Do("start a session", plan.Setsid)
+		s.PlanTerminal(p)
+	} else {
+		// Not the reaper's process group: that would be an orphaned one once the
+		// terminal stops the command, and the stop would be lost.
+		p.Do("start a process group", plan.Setpgid, plan.Num(0), plan.Num(0))
+	}
+	if s.Terminal != 0 {
+		pid := p.Space(8)
+		p.Do("find the process group", plan.Getpid).Store(pid)
+		p.Do("make it the terminal's foreground group", plan.Ioctl, plan.Reg(s.Terminal), plan.Hex(unix.TIOCSPGRP), pid)
+	}
+	p.Do("go to "+s.Workdir, plan.Chdir, p.Text(s.Workdir)).Help(workdirHelp)
+	mask := units.FileMode(0o022)
+	if s.Command.Umask != nil {
+		mask = *s.Command.Umask
+	}
+	p.Do("set the umask to "+mask.String(), plan.Umask, plan.Octal(uint32(mask)))
+	if n := s.Command.Nice; n != nil {
+		p.Do("set the nice value to "+strconv.Itoa(*n), plan.Setpriority, plan.Num(unix.PRIO_PROCESS), plan.Num(0), plan.Int(*n)).
+			Help(&program.Help{Errno: syscall.EACCES, Why: "lowering it needs privilege", Fix: "choose a value that is not below the caller's"})
+	}
+	s.planDescriptors(p)
+	s.Limits.plan(p)
+}
+
+var workdirHelp = &program.Help{Errno: syscall.ENOENT, Why: "the directory does not exist inside", Fix: "bind it, or choose another one with --workdir",
+	Next: &program.Help{Errno: syscall.EACCES, Why: "the command's user may not enter the directory", Next: &program.Help{Errno: syscall.ENOTDIR, Why: "it is not a directory"}}}
+
+// PlanTerminal makes the sandbox's terminal the controlling one of the session
+// that the calling process leads.
+func (s Setup) PlanTerminal(p *plan.Builder) {
+	if s.Terminal != 0 {
+		p.Do("make the terminal the controlling one", plan.Ioctl, plan.Reg(s.Terminal), plan.Hex(unix.TIOCSCTTY), plan.Num(0))
+	}
+}
+
+// planDescriptors puts every descriptor in its place and closes all others.
+func (s Setup) planDescriptors(p *plan.Builder) {
+	high := uint64(s.Targets[len(s.Targets)-1] + 1)
+	help := &program.Help{Errno: syscall.EBADF, Why: "it is not open", Fix: "open it in the caller, or leave it out of --fd",
+		Next: &program.Help{Errno: syscall.EINVAL, Why: "the number is above the limit of open files (RLIMIT_NOFILE)"}}
+	moved := make([]program.Reg, len(s.Targets))
+	for i, target := range s.Targets {
+		from := p.File(i)
+		if s.Terminal != 0 && slices.Contains(s.Terminals, target) {
+			from = s.Terminal
+		}
+		moved[i] = p.Do("pass descriptor "+strconv.Itoa(target), plan.Fcntl, plan.Reg(from), plan.Num(unix.F_DUPFD_CLOEXEC), plan.Num(high)).Help(help).Keep("fd" + strconv.Itoa(target))
+	}
+	next := 0
+	for i, target := range s.Targets {
+		p.Do("pass descriptor "+strconv.Itoa(target), plan.Dup3, plan.Reg(moved[i]), plan.Num(uint64(target)), plan.Num(0))
+		if target > next {
+			p.Do("close all other descriptors", plan.CloseRange, plan.Num(uint64(next)), plan.Num(uint64(target-1)), plan.Num(0))
+		}
+		next = target + 1
+	}
+	p.Do("close all other descriptors", plan.CloseRange, plan.Num(uint64(next)), plan.Num(1<<32-1), plan.Num(0))
+}
+
+// PlanExecve appends the last steps: one execve for each place where the
+// program may be.
+func (s Setup) PlanExecve(p *plan.Builder) {
+	p.Do("unblock all signals", plan.RtSigprocmask, plan.Num(2), p.Space(8), plan.Num(0), plan.Num(8))
+	env := p.Texts(s.Environ)
+	for _, c := range s.candidates() {
+		p.Do("run "+c.file, plan.Execve, p.Text(c.file), p.Texts(c.args), env).Exec().Accept(syscall.ENOENT, syscall.ENOTDIR, syscall.EACCES)
+	}
+}
+
+type candidate struct {
+	file string
+	args []string
+}
+
+// candidates are the files to try, in the order of PATH (execvp(3)). A missing
+// program, or one that must not be executed, leads on to the next place.
+func (s Setup) candidates() []candidate {
+	if len(s.Command.Args) == 0 {
+		list := []candidate{{s.Shell, []string{path.Base(s.Shell)}}}
+		if s.Shell != "/bin/sh" {
+			list = append(list, candidate{"/bin/sh", []string{"sh"}})
+		}
+		return list
+	}
+	args := slices.Clone(s.Command.Args)
+	name := args[0]
+	if s.Command.Argv0 != "" {
+		args[0] = s.Command.Argv0
+	}
+	if strings.Contains(name, "/") {
+		return []candidate{{name, args}}
+	}
+	var list []candidate
+	for _, dir := range strings.Split(lookup(s.Environ, "PATH"), ":") {
+		if dir == "" {
+			dir = "."
+		}
+		list = append(list, candidate{path.Join(dir, name), args})
+	}
+	return list
+}
+
+func lookup(environ []string, name string) string {
+	for _, kv := range environ {
+		if value, ok := strings.CutPrefix(kv, name+"="); ok {
+			return value
+		}
+	}
+	return ""
+}
+
+type resource struct {
+	key   string
+	nr    uint64
+	limit *units.Limit
+}
+
+func (l Limits) resources() []resource {
+	return []resource{
+		{"nofile", unix.RLIMIT_NOFILE, l.Nofile}, {"core", unix.RLIMIT_CORE, l.Core}, {"fsize", unix.RLIMIT_FSIZE, l.Fsize},
+		{"stack", unix.RLIMIT_STACK, l.Stack}, {"data", unix.RLIMIT_DATA, l.Data}, {"as", unix.RLIMIT_AS, l.AS},
+		{"memlock", unix.RLIMIT_MEMLOCK, l.Memlock}, {"nproc", unix.RLIMIT_NPROC, l.Nproc}, {"msgqueue", unix.RLIMIT_MSGQUEUE, l.Msgqueue},
+		{"sigpending", unix.RLIMIT_SIGPENDING, l.Sigpending},
+	}
+}
+
+func (l Limits) plan(p *plan.Builder) {
+	const infinity = ^uint64(0)
+	set := func(key string, nr, soft, hard uint64) {
+		p.Do("set limits."+key, plan.Prlimit, plan.Num(0), plan.Num(nr), p.Words(soft, hard), plan.Num(0)).
+			Help(&program.Help{Errno: syscall.EPERM, Why: "the value is above the caller's own hard limit", Fix: "choose a smaller value; ulimit -H shows the limit"})
+	}
+	for _, r := range l.resources() {
+		if r.limit == nil {
+			continue
+		}
+		value := uint64(*r.limit)
+		if *r.limit == units.Unlimited {
+			value = infinity
+		}
+		set(r.key, r.nr, value, value)
+	}
+	if l.CPUTime > 0 {
+		seconds := uint64((time.Duration(l.CPUTime) + time.Second - 1) / time.Second)
+		set("cpu_time", unix.RLIMIT_CPU, seconds, seconds+1)
+	}
+}

@@ -1,0 +1,113 @@
+package spec
+
+import (
+	"strings"
+
+	"github.com/snug-sandbox/snug/internal/host"
+	"github.com/snug-sandbox/snug/mounts"
+	"github.com/snug-sandbox/snug/namespaces"
+	"github.com/snug-sandbox/snug/network"
+	"github.com/snug-sandbox/snug/process"
+	"github.com/snug-sandbox/snug/userns"
+)
+
+// withNetwork makes the two ways to ask for the caller's network say the same.
+func (s Spec) withNetwork() Spec {
+	if s.Network.Mode == network.Host && s.Namespaces.Net == "" {
+		s.Namespaces.Net = namespaces.Share
+	}
+	if s.Namespaces.Net == namespaces.Share && s.Network.Mode == "" {
+		s.Network.Mode = network.Host
+	}
+	return s
+}
+
+func (s Spec) table() mounts.Table {
+	return mounts.Table{Rootfs: s.Rootfs, Mounts: s.Mounts, Masking: s.Security.Masking, Ordered: s.OrderedMounts}
+}
+
+// context gathers what the mounts need to know of the other tables.
+func (s Spec) context(f host.Facts) mounts.Context {
+	uid, gid := s.Identity.IDs(f)
+	c := mounts.Context{
+		SharedPID: s.Namespaces.PID == namespaces.Share, SharedIPC: s.Namespaces.IPC == namespaces.Share,
+		SharedUser: s.Namespaces.User == namespaces.Share, HostNetwork: s.Namespaces.Net == namespaces.Share,
+		UID: uid, GID: gid, OwnTmpfs: s.Identity.Map == userns.MapRange && (uid != 0 || gid != 0),
+		User: s.Identity.User, Home: s.Identity.Home, Shell: s.Identity.Shell, Hostname: s.Namespaces.Name(),
+	}
+	root := uid == 0 && f.UID != 0
+	if c.User == "" {
+		c.User = pick(root, "root", f.User)
+	}
+	if c.Home == "" {
+		c.Home = pick(root, "/root", f.Home)
+	}
+	if c.Shell == "" {
+		c.Shell = s.callersShell(f)
+	}
+	return c
+}
+
+func pick(first bool, a, b string) string {
+	if first {
+		return a
+	}
+	return b
+}
+
+// callersShell is $SHELL where the sandbox shows the host's programs.
+func (s Spec) callersShell(f host.Facts) string {
+	if s.Rootfs.Path == "" && s.Rootfs.Base != mounts.BaseEmpty {
+		for _, kv := range f.Environ {
+			if shell, ok := strings.CutPrefix(kv, "SHELL="); ok && strings.HasPrefix(shell, "/") {
+				return shell
+			}
+		}
+	}
+	return "/bin/sh"
+}
+
+// workdir is the command's working directory: that of the profile, else the
+// caller's where the sandbox shows it, else the home directory, else /.
+func (s Spec) workdir(f host.Facts, c mounts.Context) string {
+	t := s.table()
+	switch {
+	case s.Command.Workdir != "":
+		return s.Command.Workdir
+	case f.Workdir != "" && t.Shows(f, c, f.Workdir):
+		return f.Workdir
+	case c.Home != "" && t.Shows(f, c, c.Home):
+		return c.Home
+	}
+	return "/"
+}
+
+// wantsTerminal reports whether the sandbox gets a terminal of its own. With
+// standard output somewhere else, as in a pipeline, the caller's terminal is
+// left to whoever else uses it.
+func (s Spec) wantsTerminal(io Streams) bool {
+	switch s.Terminal.TTY {
+	case process.TTYYes:
+		return true
+	case process.TTYNo:
+		return false
+	}
+	return io.isTerminal(0) && io.isTerminal(1)
+}
+
+func (io Streams) isTerminal(fd int) bool {
+	for _, t := range io.Terminals {
+		if t == fd {
+			return true
+		}
+	}
+	return false
+}
+
+// terminals are the descriptors that become the sandbox's own terminal.
+func terminals(s Spec, io Streams) []int {
+	if s.Terminal.TTY == process.TTYYes {
+		return []int{0, 1, 2}
+	}
+	return io.Terminals
+}

@@ -1,0 +1,44 @@
+package spec
+
+import (
+	"github.com/snug-sandbox/snug/internal/child"
+	"github.com/snug-sandbox/snug/internal/host"
+	"github.com/snug-sandbox/snug/internal/plan"
+	"github.com/snug-sandbox/snug/mounts"
+	"github.com/snug-sandbox/snug/userns"
+)
+
+// Facts gathers what compiling s needs to know about this machine and the
+// caller, and no more: every look costs a start some microseconds.
+func (s Spec) Facts() (host.Facts, error) {
+	f, err := host.Gather(s.wants())
+	f.ArgumentPages[0], f.ArgumentPages[1] = child.ArgumentPages()
+	return f, err
+}
+
+// Plan returns the steps that run s on this machine, without running them. Its
+// String method, which fmt uses, and Print write them one a line; it also
+// marshals to JSON.
+func (s Spec) Plan() (*plan.Plan, error) {
+	f, err := s.Facts()
+	if err != nil {
+		return nil, err
+	}
+	return Compile(s, f, Streams{})
+}
+
+func (s Spec) wants() host.Want {
+	return host.Want{
+		SubIDs:    s.Identity.Map == userns.MapRange,
+		RootLinks: s.Rootfs.Path == "" && (s.Rootfs.Base == "" || s.Rootfs.Base == mounts.BaseSystem),
+		RootEtc:   s.etcOf(),
+		Cgroup:    !s.Limits.Config.Empty(),
+	}
+}
+
+func (s Spec) etcOf() string {
+	if s.Rootfs.KeepEtc {
+		return ""
+	}
+	return s.Rootfs.Path
+}

@@ -1,0 +1,54 @@
+package spec
+
+import (
+	"errors"
+
+	"github.com/snug-sandbox/snug/internal/problem"
+	"github.com/snug-sandbox/snug/namespaces"
+	"github.com/snug-sandbox/snug/network"
+)
+
+// Validate reports everything about s that makes no sense on any machine, all
+// of it at once.
+func (s Spec) Validate() error {
+	var list problem.List
+	for _, part := range []interface{ Validate() error }{
+		s.Command, s.Env, s.Identity, s.table(), s.Namespaces, s.Network, s.Limits.Config, s.Limits.Limits, s.Security.Privileges, s.Terminal,
+	} {
+		list = appendProblems(list, part.Validate())
+	}
+	return appendProblems(list, s.contradictions().Err()).Err()
+}
+
+func appendProblems(list problem.List, err error) problem.List {
+	var more problem.List
+	var one *problem.Problem
+	switch {
+	case err == nil:
+	case errors.As(err, &more):
+		list = append(list, more...)
+	case errors.As(err, &one):
+		list = append(list, one)
+	default:
+		list = append(list, &problem.Problem{Why: err.Error(), Err: err})
+	}
+	return list
+}
+
+// contradictions finds tables that do not go together.
+func (s Spec) contradictions() problem.List {
+	var list problem.List
+	bad := func(what, why, fix string) {
+		list = append(list, &problem.Problem{What: what, Why: why, Fix: fix})
+	}
+	if s.Namespaces.Net == namespaces.New && s.Network.Mode == network.Host {
+		bad("network.mode", "\"host\" is the caller's network, but namespaces.net is \"new\"", "leave one of them out")
+	}
+	if s.Namespaces.User == namespaces.Share && s.Identity.Map != "" {
+		bad("identity.map", "ids are mapped in a new user namespace only", "leave out namespaces.user = \"share\"")
+	}
+	if s.Namespaces.PID == namespaces.Share && s.Command.PID1 {
+		bad("command.pid1", "in a shared pid namespace somebody else is process 1", "leave out namespaces.pid = \"share\"")
+	}
+	return list
+}

@@ -1,0 +1,151 @@
+package userns
+
+import (
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/snug-sandbox/snug/internal/plan"
+	"github.com/snug-sandbox/snug/internal/problem"
+)
+
+// Capabilities are the names of capabilities(7), by number.
+var Capabilities = [...]string{
+	"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL", "CAP_SETGID", "CAP_SETUID",
+	"CAP_SETPCAP", "CAP_LINUX_IMMUTABLE", "CAP_NET_BIND_SERVICE", "CAP_NET_BROADCAST", "CAP_NET_ADMIN", "CAP_NET_RAW",
+	"CAP_IPC_LOCK", "CAP_IPC_OWNER", "CAP_SYS_MODULE", "CAP_SYS_RAWIO", "CAP_SYS_CHROOT", "CAP_SYS_PTRACE", "CAP_SYS_PACCT",
+	"CAP_SYS_ADMIN", "CAP_SYS_BOOT", "CAP_SYS_NICE", "CAP_SYS_RESOURCE", "CAP_SYS_TIME", "CAP_SYS_TTY_CONFIG", "CAP_MKNOD",
+	"CAP_LEASE", "CAP_AUDIT_WRITE", "CAP_AUDIT_CONTROL", "CAP_SETFCAP", "CAP_MAC_OVERRIDE", "CAP_MAC_ADMIN", "CAP_SYSLOG",
+	"CAP_WAKE_ALARM", "CAP_BLOCK_SUSPEND", "CAP_AUDIT_READ", "CAP_PERFMON", "CAP_BPF", "CAP_CHECKPOINT_RESTORE",
+}
+
+// Validate reports unknown capabilities.
+func (pr Privileges) Validate() error {
+	_, err := pr.set()
+	return err
+}
+
+// set returns the capabilities as a bit set. Names may be lower case and
+// without "CAP_".
+func (pr Privileges) set() (uint64, error) {
+	var set uint64
+	for _, name := range pr.Capabilities {
+		n, ok := capability(name)
+		switch {
+		case strings.EqualFold(name, "ALL"):
+			set |= 1<<len(Capabilities) - 1
+		case !ok:
+			return 0, &problem.Problem{What: "security.capabilities", Why: strconv.Quote(name) + " is not a capability",
+				Fix: "a name of capabilities(7) such as CAP_NET_BIND_SERVICE, or ALL"}
+		default:
+			set |= 1 << n
+		}
+	}
+	return set, nil
+}
+
+func capability(name string) (int, bool) {
+	name = strings.ToUpper(name)
+	if !strings.HasPrefix(name, "CAP_") {
+		name = "CAP_" + name
+	}
+	for n, known := range Capabilities {
+		if known == name {
+			return n, true
+		}
+	}
+	return 0, false
+}
+
+// Credentials is what PlanCredentials needs beside the Privileges.
+type Credentials struct {
+	UID, GID int
+	Switch   bool // the ids differ from those that the map gives the child
+	Shared   bool // the user namespace is the caller's
+}
+
+// PlanCredentials appends the steps that leave the command with its ids and the
+// listed capabilities, and no way to get others: they are gone from the
+// bounding set too. It belongs right before execve.
+func (pr Privileges) PlanCredentials(c Credentials, p *plan.Builder) error {
+	set, err := pr.set()
+	if err != nil {
+		return err
+	}
+	pr.dropBounding(set, c.Shared, p)
+	if c.Switch {
+		what := "become user " + strconv.Itoa(c.UID) + ", group " + strconv.Itoa(c.GID)
+		p.Do(what, plan.Prctl, plan.Num(unix.PR_SET_KEEPCAPS), plan.Num(1), plan.Num(0), plan.Num(0), plan.Num(0))
+		p.Do(what, plan.Setgroups, plan.Num(0), plan.Num(0))
+		p.Do(what, plan.Setgid, plan.Int(c.GID), plan.Int(c.GID), plan.Int(c.GID))
+		p.Do(what, plan.Setuid, plan.Int(c.UID), plan.Int(c.UID), plan.Int(c.UID))
+	}
+	capset(p, "keep "+describe(set), set)
+	for n := range Capabilities {
+		if set&(1<<n) != 0 {
+			p.Do("keep "+Capabilities[n]+" over execve", plan.Prctl, plan.Num(unix.PR_CAP_AMBIENT), plan.Num(unix.PR_CAP_AMBIENT_RAISE), plan.Num(uint64(n)), plan.Num(0), plan.Num(0))
+		}
+	}
+	return nil
+}
+
+// dropBounding takes every capability that is not in set out of the bounding
+// set, runs of them in one repeated step. Numbers that this kernel does not
+// know yet are EINVAL.
+func (pr Privileges) dropBounding(set uint64, shared bool, p *plan.Builder) {
+	for n := 0; n < 64; n++ {
+		if set&(1<<n) != 0 {
+			continue
+		}
+		from := n
+		for n < 63 && set&(1<<(n+1)) == 0 {
+			n++
+		}
+		drop := p.Do("drop capabilities for good", plan.Prctl, plan.Num(unix.PR_CAPBSET_DROP), plan.Num(uint64(from)), plan.Num(0), plan.Num(0), plan.Num(0)).RepeatSecond(n - from + 1)
+		if shared {
+			// Without CAP_SETPCAP; no_new_privs holds what the set would.
+			drop.Accept(syscall.EINVAL, syscall.EPERM)
+		} else {
+			drop.Accept(syscall.EINVAL)
+		}
+	}
+}
+
+// PlanReaper appends the step that leaves the process that stays with nothing
+// but CAP_KILL, which it needs for processes of other users of a range.
+func PlanReaper(p *plan.Builder) {
+	const kill = 1 << unix.CAP_KILL
+	capsetWords(p, "keep CAP_KILL only", kill, 0).Accept(syscall.EPERM)
+}
+
+func capset(p *plan.Builder, label string, set uint64) plan.Step {
+	return capsetWords(p, label, set, set)
+}
+
+// capsetWords sets the effective and permitted sets to set.
+func capsetWords(p *plan.Builder, label string, set, inheritable uint64) plan.Step {
+	const version3 = 0x20080522
+	header := p.Words(version3)
+	low, high := set&0xffffffff, set>>32
+	// struct __user_cap_data_struct twice: effective, permitted, inheritable.
+	data := p.Words(low|low<<32, inheritable&0xffffffff|high<<32, high|inheritable>>32<<32)
+	return p.Do(label, plan.Capset, header, data)
+}
+
+func describe(set uint64) string {
+	if set == 0 {
+		return "no capability"
+	}
+	var list []string
+	for n, name := range Capabilities {
+		if set&(1<<n) != 0 {
+			list = append(list, name)
+		}
+	}
+	if len(list) == len(Capabilities) {
+		return "all capabilities"
+	}
+	return strings.Join(list, ", ")
+}

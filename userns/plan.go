@@ -1,0 +1,105 @@
+package userns
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/snug-sandbox/snug/internal/host"
+	"github.com/snug-sandbox/snug/internal/plan"
+	"github.com/snug-sandbox/snug/internal/problem"
+)
+
+const maxID = 1<<32 - 2
+
+// Validate reports what makes no sense on any machine.
+func (c Config) Validate() error {
+	var list problem.List
+	bad := func(key, why, fix string) {
+		list = append(list, &problem.Problem{What: "identity." + key, Why: why, Fix: fix})
+	}
+	switch c.Map {
+	case "", MapSelf, MapRoot, MapRange:
+	default:
+		bad("map", strconv.Quote(c.Map)+" is not a way to map ids", "one of self, root, range")
+	}
+	for key, id := range map[string]*int{"uid": c.UID, "gid": c.GID} {
+		if id != nil && (*id < 0 || *id > maxID) {
+			bad(key, strconv.Itoa(*id)+" is not an id", "a number from 0 to 4294967294")
+		}
+	}
+	if c.Home != "" && c.Home[0] != '/' {
+		bad("home", strconv.Quote(c.Home)+" is not an absolute path", "")
+	}
+	return list.Err()
+}
+
+// IDs returns the user and group id of the command inside.
+func (c Config) IDs(f host.Facts) (uid, gid int) {
+	uid, gid = f.UID, f.GID
+	if c.Map == MapRoot || c.Map == MapRange {
+		uid, gid = 0, 0
+	}
+	if c.UID != nil {
+		uid = *c.UID
+	}
+	if c.GID != nil {
+		gid = *c.GID
+	}
+	return uid, gid
+}
+
+// Plan appends the steps that write the id maps of the new user namespace the
+// child is in. A single id the child may map itself; for a range newuidmap(1)
+// and newgidmap(1) have to be called from outside.
+func (c Config) Plan(f host.Facts, p *plan.Builder) error {
+	if c.Map == MapRange {
+		return c.planRange(f, p)
+	}
+	uid, gid := c.IDs(f)
+	p.WriteFile("give up setgroups", plan.Cwd, "/proc/self/setgroups", "deny")
+	p.WriteFile(fmt.Sprintf("map user %d to %d", uid, f.UID), plan.Cwd, "/proc/self/uid_map", fmt.Sprintf("%d %d 1", uid, f.UID))
+	p.WriteFile(fmt.Sprintf("map group %d to %d", gid, f.GID), plan.Cwd, "/proc/self/gid_map", fmt.Sprintf("%d %d 1", gid, f.GID))
+	return nil
+}
+
+// planRange maps root inside to the caller, and the ids from 1 up to the
+// caller's subordinate ids.
+func (c Config) planRange(f host.Facts, p *plan.Builder) error {
+	if missing := MissingForRange(f); missing != nil {
+		return missing
+	}
+	uid, gid := c.IDs(f)
+	for _, kind := range []struct {
+		name, helper, path, file string
+		own, want                int
+		ranges                   []host.IDRange
+	}{
+		{"user", "newuidmap", f.Newuidmap, "/etc/subuid", f.UID, uid, f.SubUIDs},
+		{"group", "newgidmap", f.Newgidmap, "/etc/subgid", f.GID, gid, f.SubGIDs},
+	} {
+		if err := checkRange(kind.name, kind.file, kind.want, kind.ranges); err != nil {
+			return err
+		}
+		command := []string{kind.path, "{pid}", "0", strconv.Itoa(kind.own), "1"}
+		inside := 1
+		for _, r := range kind.ranges {
+			command = append(command, strconv.Itoa(inside), strconv.Itoa(r.Start), strconv.Itoa(r.Count))
+			inside += r.Count
+		}
+		p.Barrier(plan.Action{Label: fmt.Sprintf("map %d %s ids with %s", inside, kind.name, kind.helper), Command: command})
+	}
+	return nil
+}
+
+// checkRange reports an id of the command that the map would not hold.
+func checkRange(name, file string, want int, ranges []host.IDRange) error {
+	count := 1
+	for _, r := range ranges {
+		count += r.Count
+	}
+	if want < count {
+		return nil
+	}
+	return &problem.Problem{What: `identity.map = "range"`, Why: fmt.Sprintf("%s id %d is not mapped: %s gives %d ids", name, want, file, count),
+		Fix: "choose a smaller id, or add a larger range to " + file}
+}
