@@ -1,0 +1,94 @@
+package snug
+
+import (
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/snug-sandbox/snug/internal/child"
+)
+
+// forwarded are the signals that Main passes on to the command.
+var forwarded = [...]os.Signal{
+	syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2,
+	syscall.SIGWINCH, syscall.SIGTSTP, syscall.SIGCONT,
+}
+
+// Main runs c as a command line does: with this process's standard streams
+// where c has none, its signals passed on, its terminal joined to the
+// sandbox's, and stopped and continued together with the command. It returns
+// what became of it; the error says why the command did not run at all.
+func Main(c *Cmd) (*Result, error) {
+	if c.Stdin == nil {
+		c.Stdin = os.Stdin
+	}
+	if c.Stdout == nil {
+		c.Stdout = os.Stdout
+	}
+	if c.Stderr == nil {
+		c.Stderr = os.Stderr
+	}
+	signals := make(chan os.Signal, 16)
+	// To be told of signals costs Go the start of two threads and two switches
+	// between them for each signal. That is done while the child builds the
+	// sandbox, and the command starts after it; until then a signal ends this
+	// process, and with it the child.
+	c.onClone = func() { notify(signals) }
+	c.onStop = c.stopTogether
+	defer func() { go signal.Stop(signals) }()
+	if err := c.Start(); err != nil {
+		return c.Result(), err
+	}
+	go c.forward(signals)
+	idle := time.AfterFunc(idleAfter, releaseMemory)
+	defer idle.Stop()
+	c.Wait()
+	return c.Result(), nil
+}
+
+// idleAfter is how long a command runs before Main gives memory back.
+const idleAfter = 200 * time.Millisecond
+
+func notify(signals chan<- os.Signal) {
+	for _, s := range forwarded {
+		// What was ignored on entry stays so: nohup(1).
+		if !signal.Ignored(s) {
+			signal.Notify(signals, s)
+		}
+	}
+}
+
+func (c *Cmd) forward(signals <-chan os.Signal) {
+	for {
+		select {
+		case <-c.finished:
+			return
+		case s := <-signals:
+			switch {
+			case s == syscall.SIGWINCH && c.terminal != nil:
+				c.terminal.resize()
+				continue
+			case s == syscall.SIGCONT:
+				c.terminal.makeRaw()
+				c.terminal.resize()
+			}
+			c.Signal(s)
+		}
+	}
+}
+
+// stopTogether stops this process, with its process group, as the command was
+// stopped, so that the shell gets its terminal back. Once it is continued, so
+// is the command; that is at once where no shell controls jobs, because nobody
+// would ever continue it.
+func (c *Cmd) stopTogether() {
+	if signal.Ignored(syscall.SIGTSTP) {
+		return
+	}
+	c.terminal.restore()
+	child.StopGroup()
+	c.terminal.makeRaw()
+	c.terminal.resize()
+	c.Signal(syscall.SIGCONT)
+}

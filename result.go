@@ -1,0 +1,179 @@
+package snug
+
+import (
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/snug-sandbox/snug/internal/child"
+	"github.com/snug-sandbox/snug/internal/program"
+)
+
+// Cause is why a run ended.
+type Cause string
+
+// Causes.
+const (
+	CauseExit    Cause = "exit"    // the command ended by itself
+	CauseSignal  Cause = "signal"  // a signal ended the command
+	CauseTimeout Cause = "timeout" // limits.timeout ended it
+	CauseCancel  Cause = "cancel"  // the context was done
+	CauseExec    Cause = "exec"    // the command could not be executed
+	CauseSetup   Cause = "setup"   // the sandbox could not be built
+)
+
+// Exit codes of a run that does not end with the command's own.
+const (
+	CodeTimeout  = 124 // a time limit ended the command, as timeout(1) says it
+	CodeFailed   = 125 // Snug failed
+	CodeRefused  = 126 // the command cannot be executed
+	CodeNotFound = 127 // the command was not found
+)
+
+// Result is what became of a run.
+type Result struct {
+	// Reached is how far the run came: "compile", "setup", "exec" or "run".
+	Reached string `json:"reached"`
+	Cause   Cause  `json:"cause"`
+
+	ExitCode int            `json:"exit_code"`        // the command's own, -1 if it has none
+	Signal   syscall.Signal `json:"signal,omitempty"` // that ended the command
+	Core     bool           `json:"core,omitempty"`   // it dumped core
+
+	Wall   time.Duration `json:"wall_ns"`   // from the start of the sandbox to its end
+	User   time.Duration `json:"user_ns"`   // CPU time of all processes that were waited for
+	System time.Duration `json:"system_ns"` // the same, in the kernel
+	MaxRSS int64         `json:"max_rss"`   // peak memory of the largest process in bytes, 0 if not known
+
+	Left    int        `json:"left"`  // processes that were killed when the command had ended
+	Notes   []string   `json:"notes"` // what could not be done as asked, and what was done instead
+	Failure *StepError `json:"failure,omitempty"`
+
+	// Held says what holds which guarantee of the run.
+	Held map[string]string `json:"held,omitempty"`
+
+	err error
+}
+
+// Code returns the exit code for a shell: the command's own, 128 + N when signal
+// N ended it, 124 at a time limit, 125, 126 and 127 when it did not start.
+func (r *Result) Code() int {
+	switch r.Cause {
+	case CauseTimeout:
+		return CodeTimeout
+	case CauseExit:
+		return r.ExitCode
+	case CauseSignal, CauseCancel:
+		if r.Signal != 0 {
+			return 128 + int(r.Signal)
+		}
+		return r.ExitCode
+	case CauseExec:
+		if e := r.Failure.Errno; e == syscall.ENOENT || e == syscall.ENOTDIR {
+			return CodeNotFound
+		}
+		return CodeRefused
+	}
+	return CodeFailed
+}
+
+// ExitError is a command that did not end with exit code 0.
+type ExitError struct {
+	*Result
+	Stderr []byte // the end of what it wrote, where Output captured it
+}
+
+// Error returns "exit status N" or "signal: NAME", as exec.ExitError does.
+func (e *ExitError) Error() string {
+	switch {
+	case e.Cause == CauseTimeout:
+		return "time limit exceeded"
+	case e.Result.Signal != 0:
+		text := "signal: " + e.Result.Signal.String()
+		if e.Core {
+			text += " (core dumped)"
+		}
+		return text
+	}
+	return "exit status " + strconv.Itoa(e.ExitCode)
+}
+
+// StepError is a step of the plan that the kernel refused.
+type StepError struct {
+	Step  int           `json:"step"`  // its number in the plan
+	Label string        `json:"label"` // what it was to do
+	Call  string        `json:"call"`  // the system call
+	Errno syscall.Errno `json:"errno"`
+	Name  string        `json:"errno_name"` // of Errno, "ENOENT"
+}
+
+// Error returns the label and the errno's text.
+func (e *StepError) Error() string { return e.Label + ": " + e.Errno.Error() }
+
+// Unwrap returns the errno.
+func (e *StepError) Unwrap() error { return e.Errno }
+
+func stepError(p *program.Program, step int, errno syscall.Errno) *StepError {
+	s := &StepError{Step: step, Errno: errno, Name: program.ErrnoName(errno)}
+	if step >= 0 && step < len(p.Steps) {
+		s.Label, s.Call = p.Steps[step].Label, p.Steps[step].Call.Name
+	}
+	return s
+}
+
+// failure is the result of a run that never executed its command.
+func failure(c *Cmd, cause Cause, err error) *Result {
+	r := &Result{Reached: "compile", Cause: cause, ExitCode: -1, Notes: []string{}, err: err}
+	if c.plan != nil {
+		r.Reached = "setup"
+		r.Notes = append(r.Notes, c.plan.Notes...)
+	}
+	if !c.started.IsZero() {
+		r.Wall = time.Since(c.started)
+	}
+	return r
+}
+
+// success is the result of a run whose command was executed and has ended.
+func success(c *Cmd, o child.Outcome) *Result {
+	r := &Result{
+		Reached: "run", Cause: CauseExit, ExitCode: o.Status.ExitStatus(), Left: o.Left, Wall: time.Since(c.started),
+		User: time.Duration(o.Total.Utime.Nano()), System: time.Duration(o.Total.Stime.Nano()),
+		Notes: append(append([]string{}, c.plan.Notes...), notes(c, o)...), Held: held(c),
+	}
+	if o.Usage.Maxrss > o.Baseline {
+		r.MaxRSS = o.Usage.Maxrss << 10
+	}
+	switch {
+	case !o.Ended:
+		r.Cause, r.ExitCode, r.Signal = CauseSignal, -1, syscall.SIGKILL
+	case o.Status.Signaled():
+		r.Cause, r.ExitCode, r.Signal, r.Core = CauseSignal, -1, o.Status.Signal(), o.Status.CoreDump()
+	}
+	if c.canceled != nil {
+		r.Cause = CauseCancel
+	}
+	if c.timedOut {
+		r.Cause = CauseTimeout
+	}
+	return r
+}
+
+func notes(c *Cmd, o child.Outcome) []string {
+	var list []string
+	for _, n := range o.Notes {
+		note := c.plan.Program.Steps[n.Step].Note
+		if len(list) == 0 || list[len(list)-1] != note {
+			list = append(list, note)
+		}
+	}
+	return list
+}
+
+// held says which mechanism ends all processes.
+func held(c *Cmd) map[string]string {
+	how := map[child.Killer]string{
+		child.KillNamespace: "pid namespace", child.KillCommand: "pid namespace", child.KillChildren: "child subreaper",
+	}
+	return map[string]string{"processes end with the command": how[c.plan.Killer]}
+}

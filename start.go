@@ -1,0 +1,177 @@
+package snug
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/snug-sandbox/snug/internal/child"
+	"github.com/snug-sandbox/snug/internal/plan"
+)
+
+// Start builds the sandbox and starts the command in it. When it returns nil
+// the command was executed, and Wait must be called.
+func (c *Cmd) Start() error {
+	if c.plan != nil {
+		return errors.New("snug: already started")
+	}
+	if c.ctx != nil && c.ctx.Err() != nil {
+		return c.abandon(c.ctx.Err())
+	}
+	facts, err := c.Spec.Facts()
+	if err != nil {
+		return c.abandon(err)
+	}
+	c.plan, err = Compile(c.Spec, facts, Streams{Extra: c.extra(), Terminals: c.terminals(), Handshake: c.onClone != nil})
+	if err != nil {
+		return c.abandon(err)
+	}
+	return c.carryOut()
+}
+
+// carryOut starts what c.plan says.
+func (c *Cmd) carryOut() error {
+	if err := c.openStreams(c.plan.Files, c.plan.Replaced); err != nil {
+		return c.abandon(err)
+	}
+	c.started = time.Now()
+	err := c.launch()
+	closeAll(c.closers)
+	if err != nil {
+		closeAll(c.parents)
+		return err
+	}
+	c.watch()
+	return nil
+}
+
+// abandon gives up before anything was started.
+func (c *Cmd) abandon(err error) error {
+	closeAll(c.closers)
+	closeAll(c.parents)
+	c.result = failure(c, CauseSetup, err)
+	return err
+}
+
+// launch clones the child and sees it through to the execution of the command.
+func (c *Cmd) launch() error {
+	fds := make([]int, len(c.files))
+	for i, f := range c.files {
+		fds[i] = c.plan.Files[i] // asked for by number: the caller's own
+		if f != nil {
+			fds[i] = int(f.Fd())
+		}
+	}
+	group, err := makeCgroup(c.plan.Cgroup)
+	if err != nil {
+		return c.abandon(err)
+	}
+	c.cgroup = group
+	p, err := child.Start(&c.plan.Program, child.Options{
+		Flags: c.plan.Namespaces, Files: fds, Killer: c.plan.Killer, Linger: c.plan.Linger, CgroupFD: group.fd(),
+	})
+	if err != nil {
+		group.remove()
+		return c.abandon(cloneProblem(c.plan, err))
+	}
+	if c.onClone != nil {
+		c.onClone()
+	}
+	if err := c.attend(p); err != nil {
+		p.Kill()
+		for p.Receive().Kind != child.Gone {
+		}
+		p.Wait()
+		group.remove()
+		c.terminal.drain()
+		return c.abandon(err)
+	}
+	if c.process != nil {
+		return nil
+	}
+	outcome, err := p.Wait()
+	group.remove()
+	c.terminal.drain()
+	if err != nil {
+		return c.abandon(err)
+	}
+	return c.setupFailed(outcome)
+}
+
+// attend does the parent's part of the plan until the command was executed;
+// c.process is set then. If it never was, the child is gone.
+func (c *Cmd) attend(p *child.Process) error {
+	for {
+		switch e := p.Receive(); e.Kind {
+		case child.Gone:
+			return nil
+		case child.Started:
+			c.mu.Lock()
+			c.process = p
+			c.mu.Unlock()
+			return nil
+		case child.Barrier:
+			if e.Arg >= len(c.plan.Barriers) {
+				return fmt.Errorf("the child waits at barrier %d, which does not exist", e.Arg)
+			}
+			if err := act(c.plan.Barriers[e.Arg], p.PID); err != nil {
+				return err
+			}
+			p.Release()
+		case child.Terminal:
+			if err := c.takeTerminal(e.File); err != nil {
+				return err
+			}
+			p.Release()
+		}
+	}
+}
+
+// act runs the program of a barrier.
+func act(a plan.Action, pid int) error {
+	if len(a.Command) == 0 {
+		return nil // to have come here is all
+	}
+	args := make([]string, len(a.Command))
+	for i, word := range a.Command {
+		args[i] = strings.ReplaceAll(word, "{pid}", strconv.Itoa(pid))
+	}
+	out, err := exec.Command(args[0], args[1:]...).CombinedOutput()
+	if err == nil {
+		return nil
+	}
+	if words := strings.TrimSpace(string(out)); words != "" {
+		err = errors.New(words)
+	}
+	return diagnose(err, a.Label)
+}
+
+// terminals lists which of the standard descriptors are terminals.
+func (c *Cmd) terminals() []int {
+	var fds []int
+	for fd, s := range []any{c.Stdin, c.Stdout, c.Stderr} {
+		if f, ok := s.(*os.File); ok && f != nil && isTerminal(int(f.Fd())) {
+			fds = append(fds, fd)
+		}
+	}
+	return fds
+}
+
+func isTerminal(fd int) bool {
+	_, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+	return err == nil
+}
+
+// cloneProblem says why the kernel gave no new namespaces.
+func cloneProblem(p *plan.Plan, err error) error {
+	var errno syscall.Errno
+	errors.As(err, &errno)
+	return diagnose(errno, "clone "+plan.CloneFlags.Format(p.Namespaces))
+}

@@ -1,0 +1,170 @@
+package snug
+
+import (
+	"errors"
+	"syscall"
+	"time"
+
+	"github.com/snug-sandbox/snug/internal/child"
+)
+
+// watch starts what runs beside the command: the copying of streams, the clock
+// and the context.
+func (c *Cmd) watch() {
+	c.finished = make(chan struct{})
+	c.copied = make(chan error, len(c.copies))
+	for _, f := range c.copies {
+		go func() { c.copied <- f() }()
+	}
+	if limit := time.Duration(c.Spec.Limits.Timeout); limit > 0 {
+		go c.clock(limit)
+	}
+	if c.ctx != nil && c.ctx.Done() != nil {
+		go c.follow()
+	}
+}
+
+const defaultGrace = 10 * time.Second
+
+// clock ends the command at its time limit: SIGTERM, and after the grace time
+// everything is killed.
+func (c *Cmd) clock(limit time.Duration) {
+	if !c.sleep(limit) {
+		return
+	}
+	c.mu.Lock()
+	c.timedOut = c.result == nil
+	c.mu.Unlock()
+	c.withProcess(func(p *child.Process) {
+		p.Signal(syscall.SIGTERM, true)
+		p.Signal(syscall.SIGCONT, true) // a stopped command would never see it
+	})
+	grace := time.Duration(c.Spec.Limits.Grace)
+	if grace == 0 {
+		grace = defaultGrace
+	}
+	if c.sleep(grace) {
+		c.Kill()
+	}
+}
+
+// sleep reports whether d passed before the sandbox ended.
+func (c *Cmd) sleep(d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-c.finished:
+		return false
+	}
+}
+
+func (c *Cmd) follow() {
+	select {
+	case <-c.finished:
+	case <-c.ctx.Done():
+		c.mu.Lock()
+		if c.result == nil {
+			c.canceled = c.ctx.Err()
+		}
+		c.mu.Unlock()
+		if c.Cancel != nil {
+			c.Cancel()
+			return
+		}
+		c.Kill()
+	}
+}
+
+// Wait waits until the command and everything in its sandbox has ended, and
+// until the copying of its streams is complete.
+func (c *Cmd) Wait() error {
+	if c.process == nil {
+		return errors.New("snug: not started")
+	}
+	if c.result != nil {
+		return errors.New("snug: Wait was already called")
+	}
+	outcome, err := c.await()
+	c.mu.Lock()
+	c.result = success(c, outcome)
+	c.mu.Unlock()
+	close(c.finished)
+	c.cgroup.remove()
+	c.terminal.drain()
+	copyErr := c.waitForCopies()
+	closeAll(c.parents)
+	if err != nil {
+		return err
+	}
+	return c.verdict(copyErr)
+}
+
+// await waits for the end of every process. The last one, which stayed beside
+// the command, needs some more time to give the namespaces back; that is waited
+// for where something depends on it.
+func (c *Cmd) await() (child.Outcome, error) {
+	p := c.process
+	for {
+		switch p.Receive().Kind {
+		case child.Stopped:
+			if c.onStop != nil {
+				c.onStop()
+			}
+		case child.Done:
+			if c.plan.Settle || c.cgroup != nil {
+				return p.Wait()
+			}
+			outcome := p.Outcome()
+			go p.Wait()
+			return outcome, nil
+		case child.Gone:
+			return p.Wait()
+		}
+	}
+}
+
+func (c *Cmd) verdict(copyErr error) error {
+	r := c.result
+	switch {
+	case c.canceled != nil && !(r.ExitCode == 0 && r.Signal == 0):
+		r.err = c.canceled
+	case r.Cause != CauseExit || r.ExitCode != 0:
+		r.err = &ExitError{Result: r}
+	default:
+		r.err = copyErr
+	}
+	return r.err
+}
+
+func (c *Cmd) waitForCopies() error {
+	var timeout <-chan time.Time
+	if c.WaitDelay > 0 {
+		t := time.NewTimer(c.WaitDelay)
+		defer t.Stop()
+		timeout = t.C
+	}
+	var first error
+	for range c.copies {
+		select {
+		case err := <-c.copied:
+			if first == nil {
+				first = err
+			}
+		case <-timeout:
+			return errWaitDelay
+		}
+	}
+	return first
+}
+
+var errWaitDelay = errors.New("snug: WaitDelay expired before the streams were complete")
+
+// Result returns what became of the run: after Wait, or after a Start that
+// failed. Before that it is nil.
+func (c *Cmd) Result() *Result {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.result
+}
