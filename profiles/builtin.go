@@ -1,0 +1,44 @@
+package profiles
+
+import _ "embed" // for the built-in profiles' text
+
+//go:embed builtin/default.toml
+var defaultText string
+
+//go:embed builtin/strict.toml
+var strictText string
+
+//go:embed builtin/shell.toml
+var shellText string
+
+//go:embed builtin/build.toml
+var buildText string
+
+// builtin is one of the profiles that come with Snug.
+type builtin struct {
+	name string
+	text *string
+	// tree is what the text says, as Go: every run uses a built-in, and parsing
+	// it would cost more than all the rest of loading.
+	tree func() map[string]any
+}
+
+var builtins = []builtin{
+	{"default", &defaultText, defaultTree},
+	{"strict", &strictText, strictTree},
+	{"shell", &shellText, shellTree},
+	{"build", &buildText, buildTree},
+}
+
+func findBuiltin(name string) *builtin {
+	for i := range builtins {
+		if builtins[i].name == name {
+			return &builtins[i]
+		}
+	}
+	return nil
+}
+
+func (b *builtin) file(place int) *file {
+	return &file{name: label + b.name, path: label + b.name, text: *b.text, tree: b.tree(), stem: b.name, place: place}
+}

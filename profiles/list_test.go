@@ -1,0 +1,62 @@
+package profiles
+
+import (
+	"os"
+	"strings"
+	"testing"
+)
+
+func TestListNamesEveryProfileAndWhatHidesIt(t *testing.T) {
+	w := newWorld(t)
+	w.write(".snug/b.toml", describe1("of the project"))
+	w.write("config/b.toml", describe1("of the user"))
+	w.write("config/a.toml", describe1("has a mistake")+"x = 1\n")
+	w.write("config/broken.toml", "[[\n")
+	w.write("config/readme.md", "")
+	w.write("config/strict.toml", describe1("mine"))
+	entries, err := List(w.in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	for _, e := range entries {
+		line := e.Place + " " + e.Name + ": " + e.Description
+		if e.Shadowed {
+			line += " (shadowed)"
+		}
+		if e.Err != nil {
+			line += " (" + strings.ReplaceAll(e.Err.Error(), w.dir, "DIR") + ")"
+		}
+		if (e.Path == "") != (e.Place == "built-in") {
+			t.Errorf("%s has the path %q", e.Name, e.Path)
+		}
+		lines = append(lines, line)
+	}
+	got := strings.Join(lines, "\n")
+	want := `project b: of the project
+user a: has a mistake (DIR/config/a.toml:2:1: x: unknown key; expected one of version, description, extends, command, env, identity, rootfs, namespaces, network, limits, security, terminal or mounts)
+user b: of the user (shadowed)
+user broken:  (DIR/config/broken.toml:1:3: expected '.' or ']' to end table name, but got '\n' instead)
+user strict: mine
+built-in default: The system read-only, a private home and /tmp, the current directory writable, no network
+built-in strict: The system read-only, nothing writable but a small /tmp, no files of yours, small limits (shadowed)
+built-in shell: Your shell in a private home, with the current directory writable and no network
+built-in build: Build in the current directory: compilers' variables, a cache of its own, no network`
+	if got != want {
+		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+}
+
+func TestListGoesOnPastAPlaceThatCannotBeRead(t *testing.T) {
+	w := newWorld(t)
+	w.write("config", "a file, not a directory")
+	w.write("etc/a.toml", "")
+	if err := os.Symlink("etc", w.dir+"/loop"); err != nil {
+		t.Fatal(err)
+	}
+	w.in.Paths[0].Dir = w.dir + "/" + strings.Repeat("x", 300) // too long a name is no missing file
+	entries, err := List(w.in)
+	if err == nil || len(entries) != 1+len(builtins) || entries[0].Name != "a" {
+		t.Errorf("%v %v", entries, err)
+	}
+}

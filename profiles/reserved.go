@@ -1,0 +1,50 @@
+package profiles
+
+// reserved are keys and values that later versions of Snug will know. A
+// profile that has one asks for a protection or a service that this version
+// would silently not give.
+var reserved = []struct {
+	key   string
+	value string // empty: the key, whatever its value
+	what  string
+}{
+	{"network.mode", "private", "a network stack of its own"},
+	{"network.driver", "", "a network stack of its own"},
+	{"network.publish", "", "publishing ports"},
+	{"network.allow", "", "filtering of connections"},
+	{"network.deny", "", "filtering of connections"},
+	{"network.host_loopback", "", "a network stack of its own"},
+	{"network.bandwidth", "", "a limit of bandwidth"},
+	{"network.join", "", "sharing a network between sandboxes"},
+	{"rootfs.image", "", "running from an image"},
+	{"rootfs.name", "", "keeping a snapshot under a name"},
+	{"limits.cpu_weight", "", "this limit"},
+	{"limits.cpuset", "", "this limit"},
+	{"limits.memory_high", "", "this limit"},
+	{"limits.memory_swap", "", "this limit"},
+	{"limits.swap", "", "this limit"},
+	{"limits.io", "", "this limit"},
+	{"limits.hugetlb", "", "this limit"},
+	{"limits.enforce", "", "limits that need not be held"},
+	{"security.seccomp", "", "filtering of system calls"},
+	{"security.landlock", "", "Landlock rules"},
+	{"security.apparmor", "", "AppArmor profiles"},
+	{"security.selinux", "", "SELinux labels"},
+	{"security.core_scheduling", "", "core scheduling"},
+	{"desktop", "", "desktop integration"},
+}
+
+// reserved reports, as a mistake, a key or value of the list.
+func (d *decoder) reserved(at *keyPath, v any) bool {
+	key := at.String()
+	for i := range reserved {
+		r := &reserved[i]
+		if r.key != key || r.value != "" && v != any(r.value) {
+			continue
+		}
+		why := "this version of Snug does not implement " + r.what + " yet"
+		d.bad(at, Mistake{Got: describe(v), why: why, Hint: "leave it out, or use a version that has it"})
+		return true
+	}
+	return false
+}

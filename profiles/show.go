@@ -1,0 +1,216 @@
+package profiles
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/snug-sandbox/snug/internal/problem"
+	"github.com/snug-sandbox/snug/internal/units"
+)
+
+// Show writes p as one profile that extends nothing and holds no variables,
+// each value with the place that it came from. Load makes the same Spec of it.
+// It fails when a value has bytes that are not UTF-8, which TOML cannot hold.
+func Show(w io.Writer, p *Profile) error {
+	s := shower{origins: p.Origins()}
+	s.comment("Profile " + p.Spec.Name + ", resolved from " + strings.Join(p.Sources, ", "))
+	s.line("version = 1", "")
+	s.set("description", &p.Spec.Description, "description")
+	for i := range tables {
+		s.table(&tables[i], p)
+	}
+	for i := range p.Spec.Mounts {
+		s.mount(i, p)
+	}
+	if len(s.bad) > 0 {
+		return s.bad
+	}
+	_, err := io.WriteString(w, s.text.String())
+	return err
+}
+
+// shower writes TOML.
+type shower struct {
+	text    strings.Builder
+	origins map[string]Origin
+	bad     problem.List
+}
+
+func (s *shower) table(t *table, p *Profile) {
+	var rows shower
+	rows.origins = s.origins
+	set := map[string]string(nil)
+	for i := range t.keys {
+		k := &t.keys[i]
+		switch field := k.at(&p.Spec).(type) {
+		case *map[string]string:
+			set = *field
+		default:
+			rows.set(k.name, field, t.name+"."+k.name)
+		}
+	}
+	if rows.text.Len() > 0 {
+		s.text.WriteString("\n[" + t.name + "]\n" + rows.text.String())
+	}
+	s.bad = append(s.bad, rows.bad...)
+	if len(set) > 0 {
+		s.text.WriteString("\n[" + t.name + ".set]\n")
+	}
+	for _, name := range sortedKeys(set) {
+		s.row(name, s.str(set[name], t.name+".set."+name), "env.set."+joinKey("", name))
+		s.str(name, t.name+".set")
+	}
+}
+
+func (s *shower) mount(i int, p *Profile) {
+	at := "mounts" + indexOf(i)
+	s.text.WriteByte('\n')
+	s.line("[[mounts]]", s.from(at))
+	for j := range mountKeys {
+		k := &mountKeys[j]
+		s.set(k.name, k.at(&p.Spec.Mounts[i]), at+"."+k.name)
+	}
+}
+
+// set writes the row of a field, unless it holds nothing.
+func (s *shower) set(name string, field any, at string) {
+	switch f := field.(type) {
+	case *[]string:
+		words := make([]string, len(*f))
+		for i, v := range *f {
+			words[i] = s.str(v, at+indexOf(i))
+		}
+		s.list(name, words, at)
+	case *[]int:
+		words := make([]string, len(*f))
+		for i, n := range *f {
+			words[i] = strconv.Itoa(n)
+		}
+		s.list(name, words, at)
+	case *string:
+		if *f != "" {
+			s.row(name, s.str(*f, at), at)
+		}
+	default:
+		if text := plainText(field); text != "" {
+			s.row(name, text, at)
+		}
+	}
+}
+
+// plainText is a value that needs no escapes, "" when it holds nothing.
+func plainText(field any) string {
+	switch f := field.(type) {
+	case *bool:
+		if *f {
+			return "true"
+		}
+	case *int64:
+		if *f != 0 {
+			return strconv.FormatInt(*f, 10)
+		}
+	case *float64:
+		if *f != 0 {
+			return strconv.FormatFloat(*f, 'f', -1, 64)
+		}
+	case **int:
+		if *f != nil {
+			return strconv.Itoa(**f)
+		}
+	case *units.Bytes:
+		if *f != 0 {
+			return tomlString(f.String())
+		}
+	case *units.Duration:
+		if *f != 0 {
+			return tomlString(f.String())
+		}
+	case **units.FileMode:
+		if *f != nil {
+			return tomlString((*f).String())
+		}
+	case **units.Limit:
+		if *f != nil {
+			return limitText(**f)
+		}
+	}
+	return ""
+}
+
+func limitText(l units.Limit) string {
+	if l == units.Unlimited {
+		return tomlString(l.String())
+	}
+	return l.String()
+}
+
+// list writes a list on one line, or with a line for each element when they
+// came from several lines.
+func (s *shower) list(name string, words []string, at string) {
+	if len(words) == 0 {
+		return
+	}
+	first := s.from(at + "[0]")
+	for i := range words {
+		if from := s.from(at + indexOf(i)); from != first {
+			s.longList(name, words, at)
+			return
+		}
+	}
+	if first == "" {
+		first = s.from(at)
+	}
+	s.line(name+" = ["+strings.Join(words, ", ")+"]", first)
+}
+
+func (s *shower) longList(name string, words []string, at string) {
+	s.line(name+" = [", "")
+	for i, w := range words {
+		s.line("  "+w+",", s.from(at+indexOf(i)))
+	}
+	s.line("]", "")
+}
+
+func (s *shower) row(name, text, at string) {
+	s.line(joinKey("", name)+" = "+text, s.from(at))
+}
+
+// str writes a string that reads back as v: what would be a variable is not.
+func (s *shower) str(v, at string) string {
+	if !utf8.ValidString(v) {
+		s.bad = append(s.bad, &problem.Problem{What: at, Why: strconv.Quote(v) + " is not UTF-8 text and cannot be written as TOML"})
+	}
+	return tomlString(strings.ReplaceAll(v, "${", "$${"))
+}
+
+func (s *shower) from(at string) string {
+	o, ok := s.origins[at]
+	if !ok {
+		return ""
+	}
+	return fmt.Sprintf("%s:%d", o.File, o.Line)
+}
+
+func (s *shower) line(text, from string) {
+	s.text.WriteString(text)
+	if from != "" {
+		s.text.WriteString("  # " + commentText(from))
+	}
+	s.text.WriteByte('\n')
+}
+
+func (s *shower) comment(text string) { s.text.WriteString("# " + commentText(text) + "\n") }
+
+// commentText keeps out what TOML forbids in a comment.
+func commentText(s string) string {
+	s = strings.ToValidUTF8(s, "\uFFFD")
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r >= 0x7f && r < 0xa0 {
+			return '?'
+		}
+		return r
+	}, s)
+}
