@@ -1,0 +1,81 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/snug-sandbox/snug/internal/problem"
+	"github.com/snug-sandbox/snug/profiles"
+)
+
+// sandbox is what a command line describes.
+type sandbox struct {
+	*profiles.Profile
+	box   *box
+	added map[int]string // which option added Spec.Mounts[i]
+}
+
+// keyOptions are the options that set keys of a Spec.
+var keyOptions = [...]struct{ key, option string }{
+	{"rootfs.path", "rootfs"}, {"rootfs.overlay", "overlay"}, {"rootfs.upper", "upper"},
+	{"env.set", "env"}, {"env.keep", "keep-env"}, {"env.unset", "unset-env"},
+	{"identity.map", "map"}, {"identity.uid", "uid"}, {"identity.gid", "gid"},
+	{"security.capabilities", "cap"}, {"network.mode", "net"},
+	{"namespaces.", "share"}, {"namespaces.", "unshare"}, {"namespaces.hostname", "hostname"},
+	{"limits.memory", "memory"}, {"limits.cpus", "cpus"}, {"limits.pids", "pids"}, {"limits.timeout", "timeout"}, {"limits.grace", "grace"},
+	{"command.workdir", "workdir"}, {"command.fds", "fd"}, {"command.pid1", "pid1"}, {"terminal.tty", "tty"},
+}
+
+// blame says where a value came from that turned out to be wrong: the packages
+// below know only its key in the Spec, the user wrote an option or a line.
+func (s *sandbox) blame(err error) error {
+	switch e := err.(type) {
+	case *problem.Problem:
+		return s.placed(e)
+	case problem.List:
+		list := make(problem.List, len(e))
+		for i, p := range e {
+			list[i] = s.placed(p)
+		}
+		return list
+	}
+	return err
+}
+
+func (s *sandbox) placed(p *problem.Problem) *problem.Problem {
+	key, _, _ := strings.Cut(p.What, " ")
+	placed := *p
+	if option := s.option(key); option != "" {
+		placed.What = option
+	} else if at, ok := s.Origins()[key]; ok {
+		placed.What = fmt.Sprintf("%s:%d:%d: %s", at.File, at.Line, at.Column, p.What)
+	}
+	return &placed
+}
+
+// option returns the option on the command line that set a key, or "".
+func (s *sandbox) option(key string) string {
+	for i, option := range s.added {
+		if key == fmt.Sprintf("mounts[%d]", i) {
+			return option
+		}
+	}
+	for _, k := range keyOptions {
+		if !strings.HasPrefix(key, k.key) {
+			continue
+		}
+		var given []change
+		for _, c := range s.box.changes {
+			if c.option == k.option && (k.key != "namespaces." || strings.Contains(c.value, strings.TrimPrefix(key, k.key))) {
+				given = append(given, c)
+			}
+		}
+		switch {
+		case len(given) == 1 && k.option != "env": // whose values may be secret
+			return strings.TrimSpace("--" + k.option + " " + given[0].value)
+		case len(given) > 0:
+			return "--" + k.option
+		}
+	}
+	return ""
+}

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"math"
+	"strconv"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/snug-sandbox/snug/internal/units"
+	"github.com/snug-sandbox/snug/mounts"
+)
+
+// options returns the options of run and explain, in the order of the help;
+// without those that do not occur on the command line.
+func (b *box) options() []*kong.Flag {
+	flags := group(nil, "Profile", b.profileOptions()...)
+	flags = group(flags, "Files", b.fileOptions()...)
+	flags = group(flags, "Environment", b.environmentOptions()...)
+	flags = group(flags, "Identity", b.identityOptions()...)
+	flags = group(flags, "Network and namespaces", b.namespaceOptions()...)
+	flags = group(flags, "Limits", b.limitOptions()...)
+	return group(flags, "Process and terminal", b.processOptions()...)
+}
+
+func (b *box) profileOptions() []*kong.Flag {
+	return []*kong.Flag{
+		b.plain("profile/p", "NAME",
+			"Profile by name or path; several add up, and the later one wins. Default: default.",
+			func(v string) { b.profiles = append(b.profiles, v) }),
+	}
+}
+
+func (b *box) fileOptions() []*kong.Flag {
+	return []*kong.Flag{
+		b.option("bind", "SRC[:DST]", `Show SRC of the host as DST, writable. Write \: for a colon in a path.`,
+			bind(mounts.Mount{Type: mounts.Bind, Writable: true})),
+		b.option("ro-bind", "SRC[:DST]", "Show SRC of the host as DST, read-only.",
+			bind(mounts.Mount{Type: mounts.Bind})),
+		b.option("dev-bind", "SRC[:DST]", "The same with device nodes that work, writable.",
+			bind(mounts.Mount{Type: mounts.DevBind, Writable: true})),
+		b.option("tmpfs", "DST", "A private, empty file system in memory.", tmpfs),
+		b.option("mask", "DST", "Make a path unreadable.", mask),
+		b.option("symlink", "TEXT:DST", "A symbolic link at DST that points to TEXT.", symlink),
+		b.option("rootfs", "DIR", "A directory of the host as the root, such as an unpacked image.", rootfs),
+		b.choice("overlay", "none|readonly|discard|keep",
+			"Lay a file system over --rootfs: what is written to it is refused (default), thrown away at the end, or kept in --upper. Without one (none), everything that is mounted needs its place in DIR.",
+			overlay),
+		b.option("upper", "DIR", "Where --overlay keep keeps what is written.", func(c *changing, v string) (err error) {
+			c.Rootfs.Upper, err = hostPath(v, c.home)
+			return err
+		}),
+	}
+}
+
+func (b *box) environmentOptions() []*kong.Flag {
+	return []*kong.Flag{
+		b.option("env/e", "NAME=VALUE", "Set a variable.", setEnv),
+		b.option("keep-env", "NAME", "Pass a variable on; NAME* passes all that begin so.", keepEnv),
+		b.option("unset-env", "NAME", "Leave a variable out; NAME* leaves out all that begin so.", unsetEnv),
+		b.toggle("inherit-env", "Start from the whole environment, secrets and all.",
+			func(c *changing) *bool { return &c.Env.Inherit }),
+	}
+}
+
+func (b *box) identityOptions() []*kong.Flag {
+	return []*kong.Flag{
+		b.mapOption(),
+		b.option("uid", "ID", "User id inside.", id(func(c *changing, n *int) { c.Identity.UID = n })),
+		b.option("gid", "ID", "Group id inside.", id(func(c *changing, n *int) { c.Identity.GID = n })),
+		b.option("cap", "NAME", "Grant a capability over the sandbox's own namespaces, or all with ALL.", capability),
+		b.toggle("nested-userns", "Allow further user namespaces, which browsers and a nested Snug need.",
+			func(c *changing) *bool { return &c.Security.NestedUserns }),
+	}
+}
+
+// mapOption returns --map. It is applied before all others: a profile's own
+// uid and gid belong to the profile's map, while --uid and --gid belong to this.
+func (b *box) mapOption() *kong.Flag {
+	f := b.choice("map", "self|root|range", "Be yourself inside, or root, or root with a range of further ids.",
+		func(c *changing, v string) {
+			c.Identity.Map, c.Identity.UID, c.Identity.GID = v, nil, nil
+		})
+	if f == nil {
+		return nil
+	}
+	record := f.Mapper.(textMapper).set
+	f.Mapper = textMapper{func(v string) error {
+		err := record(v)
+		last := len(b.changes) - 1
+		b.changes = append([]change{b.changes[last]}, b.changes[:last]...)
+		return err
+	}}
+	return f
+}
+
+func (b *box) quietOption() *kong.Flag {
+	if !b.occurs("quiet/q") {
+		return nil
+	}
+	return mark("quiet/q", "Do not tell what could not be had and was done without.", &b.quiet)
+}
+
+func (b *box) namespaceOptions() []*kong.Flag {
+	return []*kong.Flag{
+		b.choice("net", "none|host|private", "Network: only a loopback of its own, the host's, or one of its own that reaches out.", setNetwork),
+		b.option("share", "NS,...", "Share these namespaces with the host: user, pid, net, ipc, uts, cgroup, time.", share),
+		b.option("unshare", "NS,...", "Make these namespaces new, or all.", unshare),
+		b.option("hostname", "NAME", "Host name inside.", func(c *changing, v string) error {
+			if v == "" {
+				return badValue("is empty")
+			}
+			c.Namespaces.Hostname = v
+			return nil
+		}),
+	}
+}
+
+func (b *box) limitOptions() []*kong.Flag {
+	return []*kong.Flag{
+		b.limit("memory", "BYTES", "Memory of all processes together: 512MiB, 2G.", func(c *changing, v string) error {
+			n, err := units.ParseBytes(v)
+			if err != nil {
+				return badValueTry("--memory 512MiB", "%v", err)
+			}
+			c.Limits.Memory = n
+			return positive(v, float64(n))
+		}),
+		b.limit("cpus", "NUMBER", "CPUs' worth of time: 1.5.", func(c *changing, v string) error {
+			n, err := strconv.ParseFloat(v, 64)
+			if err != nil || math.IsNaN(n) || math.IsInf(n, 0) {
+				return badValueTry("--cpus 1.5", "%q is not a number of CPUs", v)
+			}
+			c.Limits.CPUs = n
+			return positive(v, n)
+		}),
+		b.limit("pids", "NUMBER", "Processes and threads at a time.", func(c *changing, v string) error {
+			n, err := strconv.ParseInt(v, 10, 64)
+			if err != nil {
+				return badValueTry("--pids 100", "%q is not a number of processes", v)
+			}
+			c.Limits.PIDs = n
+			return positive(v, float64(n))
+		}),
+		b.limit("timeout", "TIME", "End the command after this time: 90s, 1h30m. The exit code is then 124.", func(c *changing, v string) error {
+			return duration(&c.Limits.Timeout, "timeout", v)
+		}),
+		b.limit("grace", "TIME", "Time between SIGTERM and SIGKILL at the time limit. Default 10s.", func(c *changing, v string) error {
+			return duration(&c.Limits.Grace, "grace", v)
+		}),
+	}
+}
+
+func (b *box) processOptions() []*kong.Flag {
+	return []*kong.Flag{
+		b.option("workdir/w", "DIR", "Working directory inside.", workdir),
+		b.choice("tty", "auto|yes|no", "A terminal of its own: when used interactively, always, or never.",
+			func(c *changing, v string) { c.Terminal.TTY = v }),
+		b.option("fd", "N", "Pass descriptor N on under the same number.", passDescriptor),
+		b.toggle("linger", "Wait for every process of the sandbox, not only for the command.",
+			func(c *changing) *bool { return &c.Command.Linger }),
+		b.toggle("pid1", "Run the command as process 1, without a reaper above it.",
+			func(c *changing) *bool { return &c.Command.PID1 }),
+		b.plain("report", "FILE", "Write what happened to FILE, as JSON, also when the sandbox could not be made.",
+			func(v string) { b.report, b.reports = v, true }),
+		b.quietOption(),
+	}
+}

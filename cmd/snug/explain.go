@@ -1,0 +1,104 @@
+package main
+
+import (
+	"bufio"
+	"strings"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/snug-sandbox/snug/internal/plan"
+	"github.com/snug-sandbox/snug/internal/problem"
+	"github.com/snug-sandbox/snug/spec"
+)
+
+type explainVerb struct {
+	box
+	plan, json bool
+}
+
+func explainNode(args []string) *kong.Node {
+	v := &explainVerb{}
+	v.args = args
+	n := node("explain", "Show the sandbox that run would make, without making it", explainDetail, v)
+	v.describe(n, group(nil, "Output",
+		mark("plan", "Show every step, in order, with its system call.", &v.plan),
+		mark("json", "As JSON.", &v.json),
+	)...)
+	return n
+}
+
+const explainDetail = `
+It takes the options of "snug run" and shows the file system that the command
+will see, where each part of it is from and whether it can be written to; the
+namespaces, the network, the identity, the environment and the limits; and what
+of the host the command can reach. What gives away more than it looks like is
+marked with "!".
+
+  snug explain
+  snug explain -p build -- make
+  snug explain -p build --plan -- make
+  snug explain -p build --json -- make
+`
+
+func (v *explainVerb) do(std streams) error {
+	s, err := v.load()
+	if err != nil {
+		return err
+	}
+	facts, err := s.Spec.Facts()
+	if err != nil {
+		return err
+	}
+	io := spec.Streams{Terminals: terminalsOf(std)}
+	resolved, err := s.Spec.Resolve(facts, io)
+	if err != nil {
+		return s.blame(err)
+	}
+	view := newView(s, resolved)
+	// What this machine cannot do is told last: the rest is worth knowing too.
+	steps, refused := spec.Compile(s.Spec, facts, io)
+	if refused == nil {
+		view.Notes = steps.Notes
+	}
+	if err := v.print(std, view, steps); err != nil {
+		return err
+	}
+	return s.blame(refused)
+}
+
+func (v *explainVerb) print(std streams, view *view, steps *plan.Plan) error {
+	out := bufio.NewWriter(std.out)
+	switch {
+	case v.json:
+		if v.plan && steps != nil {
+			view.Steps = stepsOf(steps)
+		}
+		if err := writeJSON(out, view); err != nil {
+			return err
+		}
+	case v.plan && steps != nil:
+		// Names in a profile of somebody else's may hold anything.
+		var text strings.Builder
+		if err := steps.Print(&text); err != nil {
+			return err
+		}
+		out.WriteString(problem.Printable(text.String()))
+	case !v.plan:
+		view.write(out)
+	}
+	return out.Flush()
+}
+
+// terminalsOf returns which of 0, 1 and 2 are terminals.
+func terminalsOf(std streams) (list []int) {
+	if isTerminal(std.in) {
+		list = append(list, 0)
+	}
+	if isTerminal(std.out) {
+		list = append(list, 1)
+	}
+	if isTerminal(std.err) {
+		list = append(list, 2)
+	}
+	return list
+}

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"errors"
+	"os/exec"
+	"strconv"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/snug-sandbox/snug/internal/kerneltest"
+)
+
+func TestMain(m *testing.M) {
+	kerneltest.Drop()
+	testscript.Main(m, map[string]func(){"snug": main})
+}
+
+// TestScripts runs testdata/VERB_BEHAVIOUR.txtar.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata",
+		Condition:           kerneltest.Condition,
+		RequireUniqueNames:  true,
+		RequireExplicitExec: true,
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"code": exitCode},
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("COLUMNS", "80")
+			env.Setenv("LC_ALL", "C")
+			return nil
+		},
+	})
+}
+
+// exitCode is the script command "code N PROGRAM [ARG...]": the program has to
+// exit with N, and with nothing else.
+func exitCode(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: code N PROGRAM [ARG...]")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	err = ts.Exec(args[1], args[2:]...)
+	var exit *exec.ExitError
+	switch {
+	case errors.As(err, &exit):
+		got = exit.ExitCode()
+	case err != nil:
+		ts.Fatalf("%v", err)
+	}
+	if got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}

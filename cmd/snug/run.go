@@ -1,0 +1,99 @@
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/alecthomas/kong"
+	"golang.org/x/sys/unix"
+
+	"github.com/snug-sandbox/snug"
+	"github.com/snug-sandbox/snug/internal/problem"
+	"github.com/snug-sandbox/snug/spec"
+)
+
+type runVerb struct{ box }
+
+func runNode(args []string) *kong.Node {
+	v := &runVerb{}
+	v.args = args
+	n := node("run", "Run a command in a sandbox", runDetail, v)
+	v.describe(n)
+	return n
+}
+
+const runDetail = `
+The sandbox is what the profile describes; options change what it says. Without
+a profile, the system's directories are there read-only, /tmp and the home
+directory are private and empty, the current directory is there to write to
+(unless it is the home directory or above it), and there is no network.
+
+The exit code is the command's; 128+N when signal N ended it; 124 at the time
+limit; 125 when Snug failed, 126 when the command cannot be executed, 127 when
+it is not there.
+
+  snug run -- ls -la                            look around
+  snug run -p build -- make -j4                 a profile of your own, or a built-in
+  snug run -p strict --ro-bind . -w "$PWD" -- ./prog   nothing but this directory, read-only
+  snug run --net host -- curl example.org       with the host's network
+  snug run --memory 2GiB --timeout 10m -- make  with limits
+  snug run --rootfs ./alpine --map root         a shell in another root
+`
+
+func (v *runVerb) do(std streams) error {
+	var report report
+	if v.reports {
+		var err error
+		if report, err = newReport(v.report); err != nil {
+			return err
+		}
+	}
+	result, err := v.run(std)
+	if result == nil {
+		result = &snug.Result{Reached: "profile", Cause: snug.CauseSetup, ExitCode: -1, Notes: []string{}}
+	}
+	if !v.quiet {
+		for _, note := range result.Notes {
+			fmt.Fprintf(std.err, "snug: note: %s\n", problem.Printable(note))
+		}
+	}
+	if err != nil {
+		problem.Print(std.err, err)
+	}
+	if err := report.write(result, err); err != nil {
+		return err
+	}
+	return &endedError{result.Code()}
+}
+
+// run runs the command. The result is nil when it never came to a sandbox.
+func (v *runVerb) run(std streams) (*snug.Result, error) {
+	s, err := v.load()
+	if err != nil {
+		return nil, err
+	}
+	files, err := descriptors(&s.Spec)
+	if err != nil {
+		return nil, err
+	}
+	result, err := snug.Main(&snug.Cmd{Spec: s.Spec, Stdin: std.in, Stdout: std.out, Stderr: std.err, Files: files})
+	return result, s.blame(err)
+}
+
+// descriptors returns the caller's files that the Spec asks to pass on.
+func descriptors(s *spec.Spec) (map[int]*os.File, error) {
+	files := map[int]*os.File{}
+	for _, fd := range s.Command.FDs {
+		// What the caller left open survived execve, so it cannot be
+		// close-on-exec: those that are belong to this program's runtime.
+		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+		if err != nil || flags&unix.FD_CLOEXEC != 0 {
+			return nil, &problem.Problem{
+				What: fmt.Sprintf("--fd %d", fd), Why: "this descriptor is not open",
+				Fix: fmt.Sprintf("%d<FILE or %d>FILE at the end of the command line", fd, fd), Err: err,
+			}
+		}
+		files[fd] = os.NewFile(uintptr(fd), fmt.Sprintf("/dev/fd/%d", fd))
+	}
+	return files, nil
+}

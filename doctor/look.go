@@ -1,0 +1,115 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/snug-sandbox/snug"
+	"github.com/snug-sandbox/snug/internal/host"
+	"github.com/snug-sandbox/snug/mounts"
+	"github.com/snug-sandbox/snug/spec"
+	"github.com/snug-sandbox/snug/userns"
+)
+
+// seen is all that the judgement is made of. An error that is nil means that
+// the thing works.
+type seen struct {
+	host.Userns
+
+	mountAPI error            // openat2(2), open_tree(2), mount_setattr(2)
+	idMap    error            // mapping the caller's own ids
+	kinds    map[string]error // a namespace of each kind
+	tables   error            // what is wrong with /etc/subuid or /etc/subgid
+
+	landlock   int // version of the interface
+	landlockNo error
+	seccomp    error
+	tun        error
+	overlayFS  bool // the kernel has overlayfs loaded
+
+	cgroup      string // the directory that may be divided
+	controllers []string
+	cgroupNo    string // why there is none
+	bus         string // the session's D-Bus
+	systemd     bool   // behind it
+
+	programs map[string]string // path of each helper that is there
+	groups   map[int]string    // names of the caller's groups
+
+	// What sandboxes that really ran ended with.
+	sandbox     error // the smallest
+	withoutProc error // that with fallback = "bind" for /proc; tried when sandbox failed
+	idRange     error // one that maps a range; tried when all that it takes is there
+	overlay     error // one with an overlay; tried when sandbox worked
+}
+
+// runner runs a sandbox that does nothing, and returns why it could not.
+type runner func(context.Context, spec.Spec) error
+
+// errNotTried is the outcome of a sandbox that had no chance.
+var errNotTried = errors.New("not tried")
+
+// look does all the looking.
+func look(ctx context.Context, run runner) seen {
+	s := seen{Userns: host.GatherUserns("/"), kinds: map[string]error{}, programs: map[string]string{}}
+	s.mountAPI = host.ProbeMountAPI()
+	s.idMap = host.ProbeMap()
+	s.kinds["user"] = host.ProbeClone()
+	for _, kind := range host.NamespaceKinds()[1:] {
+		s.kinds[kind] = host.ProbeNamespace(kind)
+	}
+	_, s.tables = host.Gather(host.Want{SubIDs: true})
+	s.landlock, s.landlockNo = host.LandlockABI()
+	s.seccomp = host.ProbeSeccomp()
+	s.tun = host.ProbeTun()
+	s.overlayFS = host.HasFilesystem("overlay")
+	if f, err := host.Gather(host.Want{Cgroup: true}); err == nil {
+		s.cgroup, s.controllers, s.cgroupNo = f.CgroupDir, f.CgroupControllers, f.CgroupWhy
+	}
+	s.bus, s.systemd = host.UserBus()
+	s.groups = host.GroupNames(append([]int{s.GID}, s.Groups...))
+	for _, name := range helperNames() {
+		s.programs[name] = host.FindHelper(name)
+	}
+	s.runSandboxes(ctx, run)
+	return s
+}
+
+func (s *seen) runSandboxes(ctx context.Context, run runner) {
+	s.withoutProc, s.idRange, s.overlay = errNotTried, errNotTried, errNotTried
+	if s.sandbox = run(ctx, spec.Spec{}); s.sandbox != nil {
+		s.withoutProc = run(ctx, spec.Spec{Mounts: []mounts.Mount{
+			{Type: mounts.Proc, Target: "/proc", Fallback: "bind"},
+		}})
+		return
+	}
+	s.overlay = run(ctx, spec.Spec{Mounts: []mounts.Mount{
+		{Type: mounts.Overlay, Target: "/tmp", Lower: []string{"/etc"}, Writable: true},
+	}})
+	if s.canMapRange() {
+		s.idRange = run(ctx, spec.Spec{Identity: userns.Config{Map: userns.MapRange}})
+	}
+}
+
+// canMapRange reports whether nothing is known that would stop it.
+func (s *seen) canMapRange() bool {
+	return s.tables == nil && userns.MissingForRange(s.Facts) == nil &&
+		userns.PowerlessHelper("newuidmap", s.Userns) == nil && userns.PowerlessHelper("newgidmap", s.Userns) == nil
+}
+
+// patience is how long one sandbox may take that should take milliseconds.
+const patience = 20 * time.Second
+
+// runSandbox runs true(1). A sandbox that was built and holds no such program,
+// as on a distribution without /usr/bin, is a sandbox all the same.
+func runSandbox(ctx context.Context, s spec.Spec) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	c := snug.CommandContext(ctx, s, "true")
+	err := c.Run()
+	if r := c.Result(); r != nil && r.Cause == snug.CauseExec {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,34 @@
+package doctor
+
+// helpers are programs beside newuidmap and newgidmap that sandboxes of this
+// kind use, and for what.
+func helpers() []struct{ name, use string } {
+	return []struct{ name, use string }{
+		{"fuse-overlayfs", "overlays where the kernel's overlayfs is refused"},
+		{"slirp4netns", "user-mode networking"},
+		{"pasta", "user-mode networking"},
+		{"xdg-dbus-proxy", "filtered access to D-Bus"},
+	}
+}
+
+func helperNames() []string {
+	var names []string
+	for _, h := range helpers() {
+		names = append(names, h.name)
+	}
+	return names
+}
+
+func programs(s seen) []Check {
+	var checks []Check
+	for _, h := range helpers() {
+		c := Check{Name: h.name, State: OK, Found: s.programs[h.name]}
+		if c.Found == "" {
+			c.State, c.Found = Missing, "not found"
+			c.Breaks = "nothing in this version; it is one way to have " + h.use
+			c.Mend = s.Distro.Install(h.name)
+		}
+		checks = append(checks, c)
+	}
+	return checks
+}
