@@ -1,0 +1,95 @@
+package ladder
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// reserved are imports that only some packages may use outside their tests,
+// each with its reason.
+var reserved = []struct {
+	name   string
+	owners string
+	tests  bool // whether any test may use it too
+	reason string
+}{
+	{"unsafe", "internal/child", false, "what can break memory is in one place, for an audit"},
+	{"C", "", false, "the programs are static and build without a C compiler"},
+	{"plugin", "", false, "no code is loaded at run time"},
+	{"os/exec", ". doctor bench internal/kerneltest scripts/testreport", true, "other programs are started by newuidmap's caller and by the check-up only"},
+	{"net/http", "", false, "it makes every start slower and none of the programs speaks it"},
+	{"net", "", true, "it makes every start slower and none of the programs needs it"},
+	{"text/template", "", false, "it makes every start slower and keeps the linker from dropping methods"},
+	{"github.com/alecthomas/kong", "cmd/snug", true, "the command line is the command's"},
+	{"github.com/BurntSushi/toml", "profiles", true, "profiles are read and written in one place"},
+	{"github.com/rootless-containers/rootlesskit", "internal/host", true, "facts about the machine are found out in one place"},
+	{"github.com/rogpeppe/go-internal", "", true, "it is for tests"},
+}
+
+func TestReservedImports(t *testing.T) {
+	for _, f := range goFiles(t, readTree(t)) {
+		for _, wrong := range trespasses(f) {
+			t.Error(wrong)
+		}
+	}
+}
+
+func trespasses(f file) (wrong []string) {
+	for _, name := range f.imports() {
+		for _, r := range reserved {
+			if name != r.name && !strings.HasPrefix(name, r.name+"/") || name == "net/netip" || name == "net/url" {
+				continue
+			}
+			if !listed(r.owners, f.dir()) && !(r.tests && f.isTest()) {
+				wrong = append(wrong, fmt.Sprintf("%s imports %s: %s", f.path, name, r.reason))
+			}
+			break
+		}
+	}
+	return wrong
+}
+
+func TestLinknameOnlyInChild(t *testing.T) {
+	directive := "//go:" + "linkname"
+	for _, f := range goFiles(t, readTree(t)) {
+		if f.dir() != "internal/child" && strings.Contains(string(f.text), directive) {
+			t.Errorf("%s: %s belongs into internal/child", f.path, directive)
+		}
+	}
+}
+
+// A package that asks kerneltest what the machine allows must also let it
+// decide who runs the tests.
+func TestKernelTestsHaveTheirMain(t *testing.T) {
+	asks, decides := map[string]string{}, map[string]bool{}
+	for _, f := range goFiles(t, readTree(t)) {
+		text := string(f.text)
+		if strings.Contains(text, "kerneltest.Require(") || strings.Contains(text, "kerneltest.Condition") {
+			asks[f.dir()] = f.path
+		}
+		if strings.Contains(text, "kerneltest.Main(") || strings.Contains(text, "kerneltest.Drop(") {
+			decides[f.dir()] = true
+		}
+	}
+	for dir, name := range asks {
+		if !decides[dir] && dir != "internal/ladder" {
+			t.Errorf("%s uses kerneltest, but no TestMain in %s calls kerneltest.Main or kerneltest.Drop", name, dir)
+		}
+	}
+}
+
+func TestTrespassesFindsWrongImports(t *testing.T) {
+	on := func(name, imported string) []string {
+		return trespasses(parse(t, name, fmt.Sprintf("package x\nimport %q", imported)))
+	}
+	expect(t, on("mounts/x.go", "unsafe"), "mounts/x.go imports unsafe")
+	expect(t, on("mounts/x_test.go", "unsafe"), "imports unsafe")
+	expect(t, on("internal/child/x.go", "unsafe"))
+	expect(t, on("mounts/x.go", "os/exec"), "imports os/exec")
+	expect(t, on("mounts/x_test.go", "os/exec"))
+	expect(t, on("doctor/x.go", "net/http/httptrace"), "imports net/http/httptrace")
+	expect(t, on("spec/x.go", "github.com/BurntSushi/toml"), "one place")
+	expect(t, on("cmd/snug/x.go", "github.com/rogpeppe/go-internal/testscript"), "for tests")
+	expect(t, on("cmd/snug/x_test.go", "github.com/rogpeppe/go-internal/testscript"))
+}

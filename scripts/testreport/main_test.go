@@ -1,0 +1,64 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+const events = `{"Action":"run","Package":"m/a","Test":"TestGood"}
+{"Action":"output","Package":"m/a","Test":"TestGood","Output":"=== RUN   TestGood\n"}
+{"Action":"output","Package":"m/a","Test":"TestGood","Output":"    noise\n"}
+{"Action":"pass","Package":"m/a","Test":"TestGood"}
+{"Action":"output","Package":"m/a","Test":"TestIdle","Output":"=== RUN   TestIdle\n"}
+{"Action":"output","Package":"m/a","Test":"TestIdle","Output":"    a_test.go:3: needs time\n"}
+{"Action":"output","Package":"m/a","Test":"TestIdle","Output":"--- SKIP: TestIdle (0.00s)\n"}
+{"Action":"skip","Package":"m/a","Test":"TestIdle"}
+{"Action":"output","Package":"m/a","Output":"PASS\n"}
+{"Action":"output","Package":"m/a","Output":"ok  \tm/a\t0.1s\n"}
+{"Action":"pass","Package":"m/a"}
+`
+
+func TestPassingRun(t *testing.T) {
+	var out strings.Builder
+	ok, err := write(&out, strings.NewReader(events))
+	if !ok || err != nil {
+		t.Errorf("got %v, %v", ok, err)
+	}
+	want := "ok  \tm/a\t0.1s\n1 skipped:\n  m/a TestIdle: a_test.go:3: needs time\n"
+	if out.String() != want {
+		t.Errorf("got %q, want %q", out.String(), want)
+	}
+}
+
+func TestFailureIsToldWhole(t *testing.T) {
+	var out strings.Builder
+	ok, err := write(&out, strings.NewReader(`{"Action":"output","Package":"m/a","Test":"TestBad","Output":"    wrong\n"}
+{"Action":"fail","Package":"m/a","Test":"TestBad"}
+{"Action":"output","Package":"m/a","Output":"FAIL\tm/a\t0.1s\n"}
+{"Action":"fail","Package":"m/a"}
+`))
+	if ok || err != nil {
+		t.Errorf("got %v, %v", ok, err)
+	}
+	if want := "    wrong\nFAIL\tm/a\t0.1s\nno test was skipped\n"; out.String() != want {
+		t.Errorf("got %q, want %q", out.String(), want)
+	}
+}
+
+func TestBuildFailureFails(t *testing.T) {
+	var out strings.Builder
+	ok, _ := write(&out, strings.NewReader(`{"ImportPath":"m/b","Action":"build-output","Output":"b.go:1: syntax\n"}
+{"ImportPath":"m/b","Action":"build-fail"}
+`))
+	if ok || !strings.Contains(out.String(), "b.go:1: syntax") {
+		t.Errorf("got %v, %q", ok, out.String())
+	}
+}
+
+func TestForeignOutputIsShown(t *testing.T) {
+	var out strings.Builder
+	ok, _ := write(&out, strings.NewReader("go: downloading something\n"))
+	if !ok || !strings.HasPrefix(out.String(), "go: downloading something\n") {
+		t.Errorf("got %v, %q", ok, out.String())
+	}
+}
