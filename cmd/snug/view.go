@@ -78,8 +78,8 @@ type viewStep struct {
 
 func stepsOf(p *plan.Plan) []viewStep {
 	steps := make([]viewStep, len(p.Program.Steps))
-	for i, s := range p.Program.Steps {
-		steps[i] = viewStep{i, p.Program.Actor(i), s.Label, p.Program.FormatCall(i)}
+	for i, call := range p.Program.FormatCalls() {
+		steps[i] = viewStep{i, p.Program.Actor(i), p.Program.Steps[i].Label, call}
 	}
 	return steps
 }

@@ -44,9 +44,8 @@ func (b *BitNames) Format(v uint64) string {
 
 // Print writes one line a step: its number, what it does, and the call.
 func (p *Program) Print(w io.Writer) error {
-	for i := range p.Steps {
-		s := &p.Steps[i]
-		if _, err := fmt.Fprintf(w, "%4d  %-6s %-44s %s\n", i, p.Actor(i), s.Label, p.FormatCall(i)); err != nil {
+	for i, call := range p.FormatCalls() {
+		if _, err := fmt.Fprintf(w, "%4d  %-6s %-44s %s\n", i, p.Actor(i), p.Steps[i].Label, call); err != nil {
 			return err
 		}
 	}
@@ -65,19 +64,32 @@ func (p *Program) Actor(i int) string {
 }
 
 // FormatCall returns step i's call as strace(1) would show it, with what
-// happens next where that is not the next step.
-func (p *Program) FormatCall(i int) string {
+// happens next where that is not the next step. For many steps FormatCalls
+// takes less time.
+func (p *Program) FormatCall(i int) string { return p.formatCall(i, p.results()) }
+
+// FormatCalls returns FormatCall of every step.
+func (p *Program) FormatCalls() []string {
+	names := p.results()
+	calls := make([]string, len(p.Steps))
+	for i := range calls {
+		calls[i] = p.formatCall(i, names)
+	}
+	return calls
+}
+
+func (p *Program) formatCall(i int, names *results) string {
 	s := &p.Steps[i]
 	var b strings.Builder
 	if s.Out != 0 {
-		b.WriteString(p.regName(i, uint64(s.Out)) + " = ")
+		b.WriteString(names.at(i, uint64(s.Out)) + " = ")
 	}
 	b.WriteString(s.Call.Name + "(")
 	for j, a := range s.Args {
 		if j > 0 {
 			b.WriteString(", ")
 		}
-		b.WriteString(p.formatArg(i, a))
+		b.WriteString(p.formatArg(i, a, names))
 	}
 	b.WriteString(")")
 	if s.Repeat > 0 {
@@ -112,10 +124,10 @@ func (p *Program) formatAccept(b *strings.Builder, s *Step) {
 	b.WriteString("]")
 }
 
-func (p *Program) formatArg(i int, a Arg) string {
+func (p *Program) formatArg(i int, a Arg, names *results) string {
 	switch {
 	case a.Kind == Content:
-		return p.regName(i-1, a.Value)
+		return names.at(i-1, a.Value)
 	case a.Form == Text:
 		return quote(p.cstring(a.Value))
 	case a.Kind == Address:
@@ -132,19 +144,6 @@ func (p *Program) formatArg(i int, a Arg) string {
 		return a.Bits.Format(a.Value)
 	}
 	return strconv.FormatUint(a.Value, 10)
-}
-
-// regName is what register r holds after step i.
-func (p *Program) regName(i int, r uint64) string {
-	for ; i >= 0; i-- {
-		if s := &p.Steps[i]; uint64(s.Out) == r && s.Name != "" {
-			return "$" + s.Name
-		}
-	}
-	if r < Registers && p.Given[r] != "" {
-		return "$" + p.Given[r]
-	}
-	return "$" + strconv.FormatUint(r, 10)
 }
 
 func (p *Program) cstring(at uint64) string {

@@ -70,3 +70,32 @@ func TestErrnoNames(t *testing.T) {
 		names[name] = errno
 	}
 }
+
+// Several results of one name that are needed at a time are told apart.
+func TestSeveralOfOneName(t *testing.T) {
+	content := func(r Reg) Arg { return Arg{Value: uint64(r), Kind: Content} }
+	step := func(out Reg, name string, args ...Arg) Step {
+		return Step{Call: Call{Name: "call"}, Args: args, Out: out, Name: name}
+	}
+	p := &Program{Steps: []Step{
+		step(2, "file"), step(0, "", content(2)), // alone, and so is the next
+		step(2, "file"), step(0, "", content(2)),
+		step(3, "tree"), step(4, "tree", content(3)),
+		step(5, "tree", content(4)), step(0, "", content(5), content(3)),
+		step(4, "tree"), step(0, "", content(4)), // the number is free again
+		step(0, "", content(3)), step(6, "tree"), // nobody needs the last one
+		step(0, "", content(1)), step(7, "given"), step(0, "", content(7)), step(0, "", content(1)),
+	}}
+	p.Given[1] = "given"
+	want := []string{
+		"$file = call()", "call($file)", "$file = call()", "call($file)",
+		"$tree1 = call()", "$tree2 = call($tree1)", "$tree2 = call($tree2)", "call($tree2, $tree1)",
+		"$tree2 = call()", "call($tree2)", "call($tree1)", "$tree = call()",
+		"call($given1)", "$given2 = call()", "call($given2)", "call($given1)",
+	}
+	for i, got := range p.FormatCalls() {
+		if got != want[i] || p.FormatCall(i) != got {
+			t.Errorf("step %d: %s, want %s", i, got, want[i])
+		}
+	}
+}
