@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"strings"
@@ -106,8 +107,42 @@ func TestACommandThatCannotBeExecuted(t *testing.T) {
 		if !errors.As(err, &p) || !errors.Is(err, c.errno) || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v, want %v and %q", c.name, err, c.errno, c.says)
 		}
+		if errors.Is(err, exec.ErrNotFound) != (c.code == 127) || errors.Is(err, fs.ErrNotExist) != (c.errno == syscall.ENOENT) ||
+			errors.Is(err, fs.ErrPermission) != (c.errno == syscall.EACCES) {
+			t.Errorf("%s: %#v is not the error that os/exec and io/fs know", c.name, err)
+		}
+		if c.code == 127 && !strings.Contains(p.Fix, "first line (#!)") {
+			t.Errorf("%s: %q does not name the interpreter", c.name, p.Fix)
+		}
 		if r.Code() != c.code || r.Cause != snug.CauseExec || r.Reached != "exec" {
 			t.Errorf("%s: code %d, cause %q, reached %q", c.name, r.Code(), r.Cause, r.Reached)
+		}
+	}
+}
+
+// A missing source is no missing command.
+func TestAStepThatFindsNothingIsNoMissingCommand(t *testing.T) {
+	kerneltest.Require(t, "userns", "proc")
+	s := snug.Spec{Mounts: []mounts.Mount{{Type: mounts.Bind, Source: "/no/such/source", Target: "/x"}}}
+	if err := snug.Command(s, "true").Run(); errors.Is(err, exec.ErrNotFound) || !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%v", err)
+	}
+}
+
+// What is in the way is named.
+func TestATargetThatIsTaken(t *testing.T) {
+	kerneltest.Require(t, "userns", "proc")
+	for _, m := range []mounts.Mount{
+		{Type: mounts.Bind, Source: "/etc/passwd", Target: "/dev/null"},
+		{Type: mounts.Bind, Source: "/etc", Target: "/dev/null"},
+		{Type: mounts.Symlink, Source: "zero", Target: "/dev/null"},
+		{Type: mounts.Dir, Target: "/dev/null"},
+		{Type: mounts.File, Target: "/dev/null"},
+	} {
+		err := snug.Command(snug.Spec{Mounts: []mounts.Mount{m}}, "true").Run()
+		p := new(problem.Problem)
+		if !errors.As(err, &p) || !errors.Is(err, fs.ErrExist) || !strings.Contains(p.Why, "at /dev/null already, from the step before: bind /dev/null") || p.Fix == "" {
+			t.Errorf("%s: %v", m.Type, err)
 		}
 	}
 }

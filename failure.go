@@ -2,6 +2,8 @@ package snug
 
 import (
 	"errors"
+	"fmt"
+	"strings"
 	"syscall"
 
 	"github.com/snug-sandbox/snug/internal/child"
@@ -26,6 +28,9 @@ func (c *Cmd) setupFailed(o child.Outcome) error {
 		if why := refusedByHost(o.Errno, failed.Label); step.Help == nil && why != nil {
 			p.Why, p.Fix = why.Why, why.Fix
 		}
+		if o.Errno == syscall.EEXIST {
+			p.Why, p.Fix = c.taken(o.Failed)
+		}
 	}
 	closeAll(c.parents)
 	c.result = failure(c, cause, p)
@@ -49,6 +54,29 @@ func killedInSetup(sig syscall.Signal) error {
 	return p
 }
 
+// taken says what is already where a step was to put something. The entries of
+// a profile do not collide; what they can hit is what others of them hold, such
+// as the nodes of a /dev.
+func (c *Cmd) taken(failed int) (why, fix string) {
+	steps := c.plan.Program.Steps
+	var i int
+	if n, _ := fmt.Sscanf(steps[failed].From, "mounts[%d]", &i); n == 0 || i >= len(c.Spec.Mounts) {
+		return "there is something already", ""
+	}
+	target := c.Spec.Mounts[i].Target
+	if target == "" {
+		target = c.Spec.Mounts[i].Source
+	}
+	why, fix = "there is something at "+target+" already", "choose another target; snug explain shows what is where"
+	for _, s := range steps[:failed] {
+		if s.From != steps[failed].From && strings.Contains(s.Label+" ", " "+target+" ") {
+			why += ", from the step before: " + s.Label
+			break
+		}
+	}
+	return why, fix
+}
+
 // execProblem says why the command could not be executed.
 func execProblem(args []string, failed *StepError) (what, why, fix string) {
 	what = failed.Label
@@ -57,7 +85,8 @@ func execProblem(args []string, failed *StepError) (what, why, fix string) {
 	}
 	switch failed.Errno {
 	case syscall.ENOENT, syscall.ENOTDIR:
-		return what, "not found inside the sandbox", "check that its directory is bound and in PATH, and so are its interpreter and libraries: snug explain"
+		return what, "not found inside the sandbox", "check with snug explain that its directory is shown, and in PATH\n" +
+			"if the file is there: the interpreter in a script's first line (#!) may not be, or the loader of a program from another system"
 	case syscall.EACCES:
 		return what, "permission denied", "check that it is executable (chmod +x) and not on a noexec mount"
 	case syscall.ENOEXEC:

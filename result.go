@@ -1,6 +1,7 @@
 package snug
 
 import (
+	"os/exec"
 	"strconv"
 	"syscall"
 	"time"
@@ -69,7 +70,7 @@ func (r *Result) Code() int {
 		}
 		return r.ExitCode
 	case CauseExec:
-		if e := r.Failure.Errno; e == syscall.ENOENT || e == syscall.ENOTDIR {
+		if isNotFound(r.Failure.Errno) {
 			return CodeNotFound
 		}
 		return CodeRefused
@@ -105,6 +106,8 @@ type StepError struct {
 	Call  string        `json:"call"`  // the system call
 	Errno syscall.Errno `json:"errno"`
 	Name  string        `json:"errno_name"` // of Errno, "ENOENT"
+
+	exec bool // the step was to execute the command
 }
 
 // Error returns the label and the errno's text.
@@ -113,10 +116,18 @@ func (e *StepError) Error() string { return e.Label + ": " + e.Errno.Error() }
 // Unwrap returns the errno.
 func (e *StepError) Unwrap() error { return e.Errno }
 
+// Is reports whether target is exec.ErrNotFound and the command was not found
+// inside, as a program expects that was written for os/exec.
+func (e *StepError) Is(target error) bool {
+	return target == exec.ErrNotFound && e.exec && isNotFound(e.Errno)
+}
+
+func isNotFound(e syscall.Errno) bool { return e == syscall.ENOENT || e == syscall.ENOTDIR }
+
 func stepError(p *program.Program, step int, errno syscall.Errno) *StepError {
 	s := &StepError{Step: step, Errno: errno, Name: program.ErrnoName(errno)}
 	if step >= 0 && step < len(p.Steps) {
-		s.Label, s.Call = p.Steps[step].Label, p.Steps[step].Call.Name
+		s.Label, s.Call, s.exec = p.Steps[step].Label, p.Steps[step].Call.Name, p.Steps[step].Exec
 	}
 	return s
 }
