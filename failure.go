@@ -2,7 +2,6 @@ package snug
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 	"syscall"
 
@@ -59,23 +58,23 @@ func killedInSetup(sig syscall.Signal) error {
 // as the nodes of a /dev.
 func (c *Cmd) taken(failed int) (why, fix string) {
 	steps := c.plan.Program.Steps
-	var i int
-	if n, _ := fmt.Sscanf(steps[failed].From, "mounts[%d]", &i); n == 0 || i >= len(c.Spec.Mounts) {
-		return "there is something already", ""
-	}
-	target := c.Spec.Mounts[i].Target
-	if target == "" {
-		target = c.Spec.Mounts[i].Source
-	}
-	why, fix = "there is something at "+target+" already", "choose another target; snug explain shows what is where"
-	for _, s := range steps[:failed] {
-		if s.From != steps[failed].From && strings.Contains(s.Label+" ", " "+target+" ") {
-			why += ", from the step before: " + s.Label
-			break
+	why = "there is something already"
+	for _, m := range c.Spec.Mounts {
+		if m.Target == "" || !names(steps[failed].Label, m.Target) {
+			continue
+		}
+		why = "there is something at " + m.Target + " already"
+		for _, s := range steps[:failed] {
+			if s.Label != steps[failed].Label && names(s.Label, m.Target) {
+				return why + ", from the step before: " + s.Label, "choose another target; snug explain shows what is where"
+			}
 		}
 	}
-	return why, fix
+	return why, ""
 }
+
+// names reports whether path is a word of label.
+func names(label, path string) bool { return strings.Contains(label+" ", " "+path+" ") }
 
 // execProblem says why the command could not be executed.
 func execProblem(args []string, failed *StepError) (what, why, fix string) {
