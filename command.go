@@ -34,6 +34,11 @@ type Cmd struct {
 	// Files are open inside under the numbers that are their keys, from 3 up.
 	Files map[int]*os.File
 
+	// Created is called when the first process is in its namespaces and has done
+	// nothing yet; it waits meanwhile. An error gives the run up. The pid is that
+	// of the process that stays, or of the command where that is process 1.
+	Created func(pid int) error
+
 	// Cancel is called when the context is done; by default Kill.
 	Cancel func() error
 

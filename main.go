@@ -29,6 +29,9 @@ func Main(c *Cmd) (*Result, error) {
 	if c.Stderr == nil {
 		c.Stderr = os.Stderr
 	}
+	if c.Spec.Inherit != nil {
+		return mainInherit(c)
+	}
 	signals := make(chan os.Signal, 16)
 	// To be told of signals costs Go the start of two threads and two switches
 	// between them for each signal. That is done while the child builds the
@@ -41,6 +44,20 @@ func Main(c *Cmd) (*Result, error) {
 		return c.Result(), err
 	}
 	go c.forward(signals)
+	idle := time.AfterFunc(idleAfter, releaseMemory)
+	defer idle.Stop()
+	c.Wait()
+	return c.Result(), nil
+}
+
+// mainInherit runs a command that has the caller's session and process group:
+// what the terminal sends reaches it without help, and what is sent to this
+// process ends this process alone.
+func mainInherit(c *Cmd) (*Result, error) {
+	child.DefaultAction(syscall.SIGQUIT)
+	if err := c.Start(); err != nil {
+		return c.Result(), err
+	}
 	idle := time.AfterFunc(idleAfter, releaseMemory)
 	defer idle.Stop()
 	c.Wait()

@@ -101,9 +101,10 @@ func (e *ExitError) Error() string {
 
 // StepError is a step of the plan that the kernel refused.
 type StepError struct {
-	Step  int           `json:"step"`  // its number in the plan
-	Label string        `json:"label"` // what it was to do
-	Call  string        `json:"call"`  // the system call
+	Step  int           `json:"step"`           // its number in the plan
+	Label string        `json:"label"`          // what it was to do
+	From  string        `json:"from,omitempty"` // the entry of the Spec that it is part of, "mounts[2]"
+	Call  string        `json:"call"`           // the system call
 	Errno syscall.Errno `json:"errno"`
 	Name  string        `json:"errno_name"` // of Errno, "ENOENT"
 
@@ -127,7 +128,8 @@ func isNotFound(e syscall.Errno) bool { return e == syscall.ENOENT || e == sysca
 func stepError(p *program.Program, step int, errno syscall.Errno) *StepError {
 	s := &StepError{Step: step, Errno: errno, Name: program.ErrnoName(errno)}
 	if step >= 0 && step < len(p.Steps) {
-		s.Label, s.Call, s.exec = p.Steps[step].Label, p.Steps[step].Call.Name, p.Steps[step].Exec
+		failed := &p.Steps[step]
+		s.Label, s.From, s.Call, s.exec = failed.Label, failed.From, failed.Call.Name, failed.Exec
 	}
 	return s
 }

@@ -29,7 +29,7 @@ func (c *Cmd) Start() error {
 	if err != nil {
 		return c.abandon(err)
 	}
-	c.plan, err = Compile(c.Spec, facts, Streams{Extra: c.extra(), Terminals: c.terminals(), Handshake: c.onClone != nil})
+	c.plan, err = Compile(c.Spec, facts, Streams{Extra: c.extra(), Terminals: c.terminals(), Handshake: c.onClone != nil, Notify: c.Created != nil})
 	if err != nil {
 		return c.abandon(err)
 	}
@@ -75,7 +75,7 @@ func (c *Cmd) launch() error {
 	}
 	c.cgroup = group
 	p, err := child.Start(&c.plan.Program, child.Options{
-		Flags: c.plan.Namespaces, Files: fds, Killer: c.plan.Killer, Linger: c.plan.Linger, CgroupFD: group.fd(),
+		Flags: c.plan.Namespaces, Files: fds, Killer: c.plan.Killer, Linger: c.plan.Linger, Remain: c.plan.Remain, CgroupFD: group.fd(),
 	})
 	if err != nil {
 		group.remove()
@@ -121,7 +121,7 @@ func (c *Cmd) attend(p *child.Process) error {
 			if e.Arg >= len(c.plan.Barriers) {
 				return fmt.Errorf("the child waits at barrier %d, which does not exist", e.Arg)
 			}
-			if err := act(c.plan.Barriers[e.Arg], p.PID); err != nil {
+			if err := c.act(c.plan.Barriers[e.Arg], p.PID); err != nil {
 				return err
 			}
 			p.Release()
@@ -134,8 +134,14 @@ func (c *Cmd) attend(p *child.Process) error {
 	}
 }
 
-// act runs the program of a barrier.
-func act(a plan.Action, pid int) error {
+// act does what a barrier is there for.
+func (c *Cmd) act(a plan.Action, pid int) error {
+	if a.Notify {
+		if c.Spec.Command.PID1 {
+			pid = onlyChild(pid)
+		}
+		return c.Created(pid)
+	}
 	if len(a.Command) == 0 {
 		return nil // to have come here is all
 	}
@@ -151,6 +157,16 @@ func act(a plan.Action, pid int) error {
 		err = errors.New(words)
 	}
 	return diagnose(err, a.Label)
+}
+
+// onlyChild returns the child of a process that has one.
+func onlyChild(pid int) int {
+	list, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+	child, err := strconv.Atoi(strings.TrimSpace(string(list)))
+	if err != nil {
+		return pid
+	}
+	return child
 }
 
 // terminals lists which of the standard descriptors are terminals.

@@ -13,6 +13,9 @@ import (
 // more, in the order of the plan's targets. The sandbox's own terminal takes
 // the place of those in replaced, and does their copying.
 func (c *Cmd) openStreams(targets, replaced []int) error {
+	if c.Spec.Inherit != nil {
+		return nil // they are where they were
+	}
 	in, out, errs := c.Stdin, c.Stdout, c.Stderr
 	for _, fd := range replaced {
 		switch fd {

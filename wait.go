@@ -112,6 +112,12 @@ func (c *Cmd) await() (child.Outcome, error) {
 			if c.onStop != nil {
 				c.onStop()
 			}
+		case child.Ended:
+			if c.plan.Remain {
+				outcome := p.Outcome()
+				go p.Wait()
+				return outcome, nil
+			}
 		case child.Done:
 			if c.plan.Settle || c.cgroup != nil {
 				return p.Wait()

@@ -27,7 +27,7 @@ func (b *builder) dev(r Resolved) error {
 	if err != nil {
 		return err
 	}
-	fd := b.newTmpfs(label, Mount{Noexec: true})
+	fd := b.newTmpfs(label, Mount{Noexec: !b.table.Ordered})
 	b.place(label, fd, s, true)
 	m := &mounted{own: true, at: s.at, dir: fd, dirAt: s.at}
 	s.node.cover(m)
@@ -44,6 +44,9 @@ func (b *builder) dev(r Resolved) error {
 		label := "show the terminal as " + r.Target + "/console"
 		b.Do(label, plan.Mknodat, plan.Reg(fd), b.Text("console"), plan.Octal(unix.S_IFREG|0o444), plan.Num(0))
 		b.console = spot{dir: fd, path: "console"}
+	}
+	if b.table.Ordered {
+		return nil
 	}
 	seal := readonly{label: "make " + r.Target + " read-only", dir: fd}
 	if s.maybe {
@@ -85,7 +88,11 @@ func (b *builder) devpts(dev program.Reg, at string, n *node) {
 
 func (b *builder) shm(dev program.Reg, at string, n *node) {
 	label := "mount a tmpfs at " + at + "/shm"
-	fd := b.newTmpfs(label, Mount{Mode: sticky()})
+	perm := sticky()
+	if b.table.Ordered {
+		perm = mode(0o755)
+	}
+	fd := b.newTmpfs(label, Mount{Mode: perm})
 	b.Do(label, plan.Mkdirat, plan.Reg(dev), b.Text("shm"), plan.Octal(0o1777))
 	b.Do(label, plan.MoveMount, plan.Reg(fd), b.Text(""), plan.Reg(dev), b.Text("shm"), moveFlags(unix.MOVE_MOUNT_F_EMPTY_PATH))
 	n.add("shm").cover(&mounted{own: true, at: at + "/shm", dir: dev, dirAt: at})

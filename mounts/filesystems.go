@@ -132,6 +132,10 @@ func (b *builder) freshProc(label string, fallback bool) program.Reg {
 
 // protect masks and makes read-only what MaskedPaths and ReadonlyPaths list.
 func (b *builder) protect(proc program.Reg, at string) {
+	if b.table.Ordered {
+		b.protectWritable(proc, at)
+		return
+	}
 	for _, p := range MaskedPaths {
 		if lifted(b.table.Masking.Unmask, p.Path) {
 			continue

@@ -126,6 +126,14 @@ type Mount struct {
 	// (mount_namespaces(7)).
 	Propagation string `toml:"propagation"`
 
+	// Parents is the permission of directories that have to be made above the
+	// target of an entry of an ordered Table. Default 0755.
+	Parents *units.FileMode `toml:"-"`
+
+	// Same is the file that Source has to lead to, where it was named by a
+	// descriptor.
+	Same *FileID `toml:"-"`
+
 	// Fallback is what proc becomes where the kernel refuses a fresh procfs,
 	// as it does inside most containers: "bind" shows the outer /proc, with
 	// the processes outside; "none" (default) is an error.
@@ -146,6 +154,7 @@ type Table struct {
 	Masking Masking
 
 	// Ordered keeps the mounts in the order given, so that a later one hides
-	// an earlier one, instead of sorting them by target.
+	// an earlier one, instead of sorting them by target, and acts on the host's
+	// directories where they are shown writable.
 	Ordered bool
 }

@@ -41,6 +41,9 @@ func (b *builder) makeOverlay(label string, m Mount) (program.Reg, error) {
 			work = strings.TrimRight(upper, "/") + ".work"
 		}
 		for _, dir := range []string{upper, work} {
+			if b.table.Ordered {
+				break // they are the caller's
+			}
 			b.Do(label, plan.Mkdirat, plan.Cwd, b.Text(dir), plan.Octal(0o755)).Accept(syscall.EEXIST)
 		}
 	case m.Writable:

@@ -41,8 +41,9 @@ func (b *builder) prepare(r Resolved, label string) (spot, error) {
 		for i, name := range p.missing {
 			s.at, s.node = path.Join(s.at, name), s.node.add(name)
 			if i < n-1 {
-				b.Do(label, plan.Mkdirat, plan.Reg(p.in.dir), b.Text(p.in.relative(s.at)), plan.Octal(0o755))
+				b.Do(label, plan.Mkdirat, plan.Reg(p.in.dir), b.Text(p.in.relative(s.at)), plan.Octal(uint32(modeOr(r.Parents, 0o755))))
 			}
+			s.node.maybe = b.table.Ordered && r.Optional
 		}
 	}
 	s.dir, s.path = p.in.dir, p.in.relative(s.at)
@@ -52,7 +53,10 @@ func (b *builder) prepare(r Resolved, label string) (spot, error) {
 // prepareUnknown opens a target whose path only the kernel can resolve: inside
 // the new root, never by a link out of it (openat2(2), Linux 5.6).
 func (b *builder) prepareUnknown(r Resolved, label string, s spot) spot {
-	if s.in.creates {
+	switch {
+	case b.table.Ordered:
+		b.makeOnTheWay(label, r, s)
+	case s.in.creates:
 		b.makeInOverlay(label, r, s)
 	}
 	open := b.Do(label, plan.Openat2, plan.Reg(b.root), b.Text(relative(s.at)),
@@ -89,24 +93,38 @@ func (b *builder) needed(r Resolved) bool {
 // overlay that holds it. Each is looked up inside of the overlay's root, and
 // never through another mount, so that a link in the layers leads nowhere else.
 func (b *builder) makeInOverlay(label string, r Resolved, s spot) {
-	const inside = unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_XDEV | unix.RESOLVE_NO_MAGICLINKS
-	dir := plan.Reg(s.in.dir)
-	names := split(strings.TrimPrefix(s.at, s.in.at))
-	for i := range names {
-		found := b.Do(label, plan.Openat2, dir, b.Text(strings.Join(names[:i+1], "/")), b.how(unix.O_PATH, inside), plan.Num(openHowSize)).
+	b.makeMissing(label, r, way{
+		dir: plan.Reg(s.in.dir), resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_XDEV | unix.RESOLVE_NO_MAGICLINKS,
+		names: split(strings.TrimPrefix(s.at, s.in.at)), perm: 0o755,
+	})
+}
+
+// way is the path to a spot: names below dir, of which the first ones are known
+// to be there.
+type way struct {
+	dir     program.Arg
+	resolve uint64
+	names   []string
+	known   int
+	perm    units.FileMode
+}
+
+func (b *builder) makeMissing(label string, r Resolved, w way) {
+	for i := w.known; i < len(w.names); i++ {
+		found := b.Do(label, plan.Openat2, w.dir, b.Text(strings.Join(w.names[:i+1], "/")), b.how(unix.O_PATH, w.resolve), plan.Num(openHowSize)).
 			Accept(syscall.ENOENT).Help(targetHelp)
 		reg := found.Keep("part")
 		closed := b.Do("close part", plan.Close, plan.Reg(reg))
 		found.ElseHere()
-		above := path.Join(names[:i]...)
+		above := path.Join(w.names[:i]...)
 		if above == "" {
 			above = "."
 		}
-		b.Do(label, plan.Openat2, dir, b.Text(above), b.how(unix.O_PATH|unix.O_DIRECTORY, inside), plan.Num(openHowSize)).Into(reg)
-		if i < len(names)-1 {
-			b.Do(label, plan.Mkdirat, plan.Reg(reg), b.Text(names[i]), plan.Octal(0o755))
+		b.Do(label, plan.Openat2, w.dir, b.Text(above), b.how(unix.O_PATH|unix.O_DIRECTORY, w.resolve), plan.Num(openHowSize)).Into(reg)
+		if i < len(w.names)-1 {
+			b.Do(label, plan.Mkdirat, plan.Reg(reg), b.Text(w.names[i]), plan.Octal(uint32(w.perm)))
 		} else {
-			b.makePoint(label, r, reg, names[i])
+			b.makePoint(label, r, reg, w.names[i])
 		}
 		b.Do("close part", plan.Close, plan.Reg(reg))
 		closed.ThenHere()
@@ -198,6 +216,13 @@ func (b *builder) makeFile(label string, s spot) {
 // where later entries need one: below a path that only the kernel knows.
 func (b *builder) covers(s spot, fd program.Reg, m *mounted, later []Resolved) {
 	m.at, m.dir, m.dirAt = s.at, s.in.dir, s.in.dirAt
+	if b.table.Ordered && s.at == "/" {
+		b.newRoot(fd, m)
+		return
+	}
+	if b.table.Ordered && s.path == "" && b.Scarce() {
+		*m = mounted{at: s.at, dir: m.dir, dirAt: m.dirAt} // the kernel finds what is inside
+	}
 	if s.path == "" && (m.own || m.creates) || m.creates {
 		m.dir, m.dirAt = fd, s.at
 		if anyBelow(later, s.at) {
@@ -207,6 +232,14 @@ func (b *builder) covers(s spot, fd program.Reg, m *mounted, later []Resolved) {
 	}
 	s.node.cover(m)
 	b.Close(fd)
+}
+
+// newRoot has everything that follows go into a mount that covers the root.
+func (b *builder) newRoot(fd program.Reg, m *mounted) {
+	b.Close(b.root)
+	b.root = fd
+	m.at, m.dir, m.dirAt = "/", fd, "/"
+	b.tree = newTree(m)
 }
 
 func anyBelow(later []Resolved, target string) bool {

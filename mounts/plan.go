@@ -53,12 +53,17 @@ func (t Table) Plan(f host.Facts, c Context, p *plan.Builder) (terminal program.
 			b.attr(0, 0, unix.MS_SLAVE), plan.Num(attrSize))
 	}
 	b.makeScratch()
+	b.entries = t.Resolve(f, c)
 	if err := b.makeRoot(); err != nil {
 		return 0, err
 	}
-	b.entries = t.Resolve(f, c)
 	for i, r := range b.entries {
-		if err := b.add(i, r); err != nil {
+		b.From = r.From
+		add := b.add
+		if t.Ordered {
+			add = b.addOrdered
+		}
+		if err := add(i, r); err != nil {
 			return 0, wrap(r, err)
 		}
 		for _, s := range b.skips {
@@ -66,6 +71,7 @@ func (t Table) Plan(f host.Facts, c Context, p *plan.Builder) (terminal program.
 		}
 		b.skips = b.skips[:0]
 	}
+	b.From = ""
 	terminal = b.makeTerminal()
 	b.enter()
 	return terminal, nil
@@ -126,6 +132,11 @@ func (b *builder) makeRoot() error {
 		b.root = b.cloneTree("take "+r.Path+" as root", r.Path, Mount{Writable: r.Writable}, false)
 	case r.Base == BaseHost:
 		b.root = b.cloneTree("take the host's tree as root", "/", Mount{}, false)
+	case b.rootIsFirst():
+		first := b.entries[0]
+		b.From = first.From
+		b.root = b.cloneTree(bindLabel(first), first.Source, first.Mount, false)
+		b.entries = b.entries[1:]
 	default:
 		m.own = true
 		b.root = b.newTmpfs("make an empty root", Mount{Mode: mode(0o755)})
@@ -134,6 +145,15 @@ func (b *builder) makeRoot() error {
 	b.tree = newTree(m)
 	b.Do("attach the new root", plan.MoveMount, plan.Reg(b.root), b.Text(""), plan.Cwd, b.Text("/"), moveFlags(unix.MOVE_MOUNT_F_EMPTY_PATH))
 	return nil
+}
+
+// rootIsFirst reports whether an ordered table begins with what covers its root.
+func (b *builder) rootIsFirst() bool {
+	if !b.table.Ordered || len(b.entries) == 0 {
+		return false
+	}
+	first := b.entries[0]
+	return first.Target == "/" && (first.Type == Bind || first.Type == DevBind) && !first.Optional && first.Same == nil
 }
 
 // readonly is a mount of the plan's own that becomes read-only in the end. It is

@@ -17,6 +17,7 @@ type node struct {
 	link     string // text of a symbolic link
 	file     bool
 	mount    *mounted
+	maybe    bool // an optional entry made it, or it is not there
 }
 
 // mounted is the mount whose root a node is.
@@ -50,6 +51,7 @@ func (root *node) find(target string) (place, error) {
 	names := split(target)
 	cur, in := root, root.mount
 	at := "/"
+	maybe := false
 	for links := 0; len(names) > 0; {
 		name := names[0]
 		if name == ".." {
@@ -64,6 +66,10 @@ func (root *node) find(target string) (place, error) {
 		}
 		if child == nil {
 			return place{path: at, missing: names, in: in, at: cur}, nil
+		}
+		if child.maybe {
+			maybe = true
+			break
 		}
 		if child.link != "" {
 			if links++; links > 40 {
@@ -86,7 +92,7 @@ func (root *node) find(target string) (place, error) {
 	for _, name := range names {
 		at, cur = path.Join(at, name), cur.add(name)
 	}
-	return place{path: at, in: in, at: cur, unknown: !in.own && cur.mount == nil}, nil
+	return place{path: at, in: in, at: cur, unknown: maybe || !in.own && cur.mount == nil}, nil
 }
 
 // known returns the node at a path that find has walked, and its mount.

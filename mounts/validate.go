@@ -100,12 +100,12 @@ func (m Mount) problems(what string, ordered bool) []*problem.Problem {
 	} else if m.Target != "" && !path.IsAbs(m.Target) {
 		bad("target is not an absolute path", "")
 	}
-	if path.Clean("/"+normal(m).Target) == "/" && m.Type != Remount {
+	if path.Clean("/"+normal(m).Target) == "/" && m.Type != Remount && !ordered {
 		bad("the root itself is not a target", "use [rootfs]")
 	}
 	switch m.Type {
 	case Bind, DevBind:
-		if !path.IsAbs(m.Source) {
+		if !ordered && !path.IsAbs(m.Source) {
 			bad("source is not an absolute path", "")
 		}
 		if clean := path.Clean(m.Source); !ordered && (clean == "/run" || clean == "/var/run") {
@@ -120,6 +120,10 @@ func (m Mount) problems(what string, ordered bool) []*problem.Problem {
 			bad("lower is missing", "name at least one directory, the topmost first")
 		}
 	case Tmpfs, Proc, Dev, Mqueue, Dir, File, Mask, Remount:
+	case Write, Chmod:
+		if !ordered {
+			bad(strconv.Quote(m.Type)+" is for ordered mounts only", "use the type file")
+		}
 	default:
 		bad(strconv.Quote(m.Type)+" is not a type of mount", "one of bind, dev-bind, tmpfs, proc, dev, mqueue, overlay, symlink, dir, file, mask, remount")
 	}

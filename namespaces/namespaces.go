@@ -44,4 +44,9 @@ type Config struct {
 	MonotonicOffset units.Duration `toml:"monotonic_offset"`
 	// BoottimeOffset is added to CLOCK_BOOTTIME (the uptime) inside.
 	BoottimeOffset units.Duration `toml:"boottime_offset"`
+
+	// Join are existing namespaces to enter.
+	Join Join `toml:"-"`
+	// KeepName leaves a new uts namespace without a Hostname the caller's name.
+	KeepName bool `toml:"-"`
 }

@@ -71,7 +71,8 @@ func (c Config) Flags() (flags, pid uint64) {
 		{c.User, unix.CLONE_NEWUSER}, {c.Net, unix.CLONE_NEWNET}, {c.IPC, unix.CLONE_NEWIPC},
 		{c.UTS, unix.CLONE_NEWUTS}, {c.Cgroup, unix.CLONE_NEWCGROUP},
 	} {
-		if ns.value != Share {
+		joined := ns.flag == unix.CLONE_NEWUSER && c.Join.User != nil
+		if ns.value != Share && !joined {
 			flags |= ns.flag
 		}
 	}
@@ -84,11 +85,11 @@ func (c Config) Flags() (flags, pid uint64) {
 // Plan appends the steps that name the host and shift the clocks. They belong
 // after the id maps and before the host's /proc is gone.
 func (c Config) Plan(p *plan.Builder) {
-	if c.UTS != Share {
+	if c.UTS != Share && (c.Hostname != "" || !c.KeepName) {
 		setName(p, "name the host "+c.Name(), plan.Sethostname, c.Name())
-		if c.Domainname != "" {
-			setName(p, "name the domain "+c.Domainname, plan.Setdomainname, c.Domainname)
-		}
+	}
+	if c.UTS != Share && c.Domainname != "" {
+		setName(p, "name the domain "+c.Domainname, plan.Setdomainname, c.Domainname)
 	}
 	if !c.NewTime() {
 		return

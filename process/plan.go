@@ -19,6 +19,7 @@ import (
 // Setup is what starting a command needs beside its own tables.
 type Setup struct {
 	Command Command
+	Inherit *Inherit // nil: the command gets nothing of the caller
 	Limits  Limits
 	Environ []string // of the command
 	Workdir string   // working directory inside
@@ -36,10 +37,13 @@ type Setup struct {
 }
 
 // PlanBegin appends the first steps of the child: it lets go of the parent.
-func PlanBegin(p *plan.Builder) {
+func (s Setup) PlanBegin(p *plan.Builder) {
 	p.Do("close the parent's end of the control socket", plan.Close, plan.Reg(child.RegSupervisor))
 	p.Do("give up privileges of executed files", plan.Prctl, plan.Num(unix.PR_SET_NO_NEW_PRIVS), plan.Num(1), plan.Num(0), plan.Num(0), plan.Num(0))
-	p.Do("leave the caller's session", plan.Setsid)
+	if s.Inherit == nil {
+		p.Do("leave the caller's session", plan.Setsid)
+	}
+	s.Inherit.planFileLabel(p)
 	// Keys of the caller's session are reachable by possession, whatever the
 	// namespace (keyrings(7), session-keyring(7)).
 	p.Do("leave the caller's session keyring", plan.Keyctl, plan.Num(unix.KEYCTL_JOIN_SESSION_KEYRING), plan.Num(0), plan.Num(0), plan.Num(0), plan.Num(0)).
@@ -50,7 +54,17 @@ func PlanBegin(p *plan.Builder) {
 // what the caller ignores must not be ignored inside. They stay blocked until
 // right before execve.
 func (s Setup) PlanSignals(p *plan.Builder) {
-	p.Do("reset the action of every signal", plan.RtSigaction, plan.Num(1), p.Space(32), plan.Num(0), plan.Num(8)).Repeat(64).Accept(syscall.EINVAL)
+	initial := p.Space(32)
+	for first := 1; first <= 64; first++ {
+		last := first
+		for last <= 64 && !s.Inherit.ignores(last) {
+			last++
+		}
+		if last > first {
+			p.Do("reset the action of every signal", plan.RtSigaction, plan.Num(uint64(first)), initial, plan.Num(0), plan.Num(8)).Repeat(last - first).Accept(syscall.EINVAL)
+		}
+		first = last
+	}
 	if adj := s.Command.OOMScoreAdj; adj != nil {
 		label := "set oom_score_adj to " + strconv.Itoa(*adj)
 		_, write := p.WriteFile(label, plan.Cwd, "/proc/self/oom_score_adj", strconv.Itoa(*adj))
@@ -64,18 +78,25 @@ func (s Setup) PlanSignals(p *plan.Builder) {
 func (s Setup) PlanFork(flags uint64, p *plan.Builder) {
 	label := "prepare the reaper"
 	signals := p.Do(label, plan.Signalfd, plan.Int(-1), p.Words(1<<(uint(unix.SIGCHLD)-1)), plan.Num(8), plan.Num(unix.SFD_CLOEXEC|unix.SFD_NONBLOCK)).Keep("signals")
-	var children program.Reg
+	k := kept{signals: signals}
 	if s.SharedPID {
 		p.Do(label, plan.Prctl, plan.Num(unix.PR_SET_CHILD_SUBREAPER), plan.Num(1), plan.Num(0), plan.Num(0), plan.Num(0))
-		children = p.Do(label, plan.Openat, plan.Cwd, p.Text("/proc/thread-self/children"), plan.Bits(unix.O_RDONLY|unix.O_CLOEXEC, &plan.OpenFlags), plan.Num(0)).Keep("children")
+		k.children = p.Do(label, plan.Openat, plan.Cwd, p.Text("/proc/thread-self/children"), plan.Bits(unix.O_RDONLY|unix.O_CLOEXEC, &plan.OpenFlags), plan.Num(0)).Keep("children")
 	}
-	p.Do("name the reaper", plan.Prctl, plan.Num(unix.PR_SET_NAME), p.Text("snug-init"), plan.Num(0), plan.Num(0), plan.Num(0))
-	// No ptrace, no /proc/1/environ, mem, fd or maps (proc(5), ptrace(2)). The
-	// command is dumpable again after its execve.
-	p.Do("close the reaper's memory to all others", plan.Prctl, plan.Num(unix.PR_SET_DUMPABLE), plan.Num(0), plan.Num(0), plan.Num(0), plan.Num(0))
+	name := "snug-init"
+	if s.Inherit != nil {
+		name = s.Inherit.Name
+	}
+	p.Do("name the reaper", plan.Prctl, plan.Num(unix.PR_SET_NAME), p.Text(name), plan.Num(0), plan.Num(0), plan.Num(0))
+	if s.Inherit == nil {
+		// No ptrace, no /proc/1/environ, mem, fd or maps (proc(5), ptrace(2)). The
+		// command is dumpable again after its execve.
+		p.Do("close the reaper's memory to all others", plan.Prctl, plan.Num(unix.PR_SET_DUMPABLE), plan.Num(0), plan.Num(0), plan.Num(0), plan.Num(0))
+	}
 	if at, size := s.ArgumentPages[0], s.ArgumentPages[1]; size > 0 {
 		p.Do("forget the caller's arguments and environment", plan.Munmap, plan.Hex(at), plan.Hex(size))
 	}
+	s.openHeld(p, &k)
 	flags |= unix.CLONE_VFORK | uint64(unix.SIGCHLD)
 	if !s.NewTime {
 		// A process that shares memory cannot be in another time namespace
@@ -83,17 +104,18 @@ func (s Setup) PlanFork(flags uint64, p *plan.Builder) {
 		flags |= unix.CLONE_VM
 	}
 	p.Do("make the command's process", plan.Clone, plan.Bits(flags, &plan.CloneFlags)).Fork()
-	p.KeepLater(func() { s.planKeep(p, signals, children) })
+	p.KeepLater(func() { s.planKeep(p, k) })
 }
 
 // planKeep appends the steps of the process that stays. It keeps nothing open
 // but what it waits for: an end of a pipe that it held would never be seen closed.
-func (s Setup) planKeep(p *plan.Builder, signals, children program.Reg) {
+func (s Setup) planKeep(p *plan.Builder, k kept) {
 	const label = "close all but what the reaper waits for"
-	keep := []program.Reg{child.ControlFD: child.RegControl, child.SignalFD: signals}
-	if children != 0 {
-		keep = append(keep, children)
+	keep := []program.Reg{child.ControlFD: child.RegControl, child.SignalFD: k.signals}
+	if k.children != 0 {
+		keep = append(keep, k.children)
 	}
+	keep = append(keep, k.more...)
 	for _, r := range keep {
 		p.Do(label, plan.Fcntl, plan.Reg(r), plan.Num(unix.F_DUPFD_CLOEXEC), plan.Num(uint64(len(keep)))).Into(r)
 	}
@@ -101,14 +123,23 @@ func (s Setup) planKeep(p *plan.Builder, signals, children program.Reg) {
 		p.Do(label, plan.Dup3, plan.Reg(r), plan.Num(uint64(fd)), plan.Num(unix.O_CLOEXEC))
 	}
 	p.Do(label, plan.CloseRange, plan.Num(uint64(len(keep))), plan.Num(1<<32-1), plan.Num(0))
+	if s.Inherit != nil {
+		planForget(p)
+	}
 }
 
-// PlanExec appends the steps of the command's process up to its credentials.
-func (s Setup) PlanExec(p *plan.Builder) {
-	if s.Command.PID1 {
+// PlanExec appends the steps of the command's process up to its credentials. It
+// returns the environment for PlanExecve.
+func (s Setup) PlanExec(p *plan.Builder) program.Arg {
+	switch {
+	case s.Inherit != nil:
+		if s.Inherit.NewSession {
+			p.Do("start a session", plan.Setsid).Accept(syscall.EPERM)
+		}
+	case s.Command.PID1:
 		p.Do("start a session", plan.Setsid)
 		s.PlanTerminal(p)
-	} else {
+	default:
 		// Not the reaper's process group: that would be an orphaned one once the
 		// terminal stops the command, and the stop would be lost.
 		p.Do("start a process group", plan.Setpgid, plan.Num(0), plan.Num(0))
@@ -118,7 +149,7 @@ func (s Setup) PlanExec(p *plan.Builder) {
 		p.Do("find the process group", plan.Getpid).Store(pid)
 		p.Do("make it the terminal's foreground group", plan.Ioctl, plan.Reg(s.Terminal), plan.Hex(unix.TIOCSPGRP), pid)
 	}
-	p.Do("go to "+s.Workdir, plan.Chdir, p.Text(s.Workdir)).Help(workdirHelp)
+	env := s.planWorkdir(p)
 	mask := units.FileMode(0o022)
 	if s.Command.Umask != nil {
 		mask = *s.Command.Umask
@@ -128,8 +159,13 @@ func (s Setup) PlanExec(p *plan.Builder) {
 		p.Do("set the nice value to "+strconv.Itoa(*n), plan.Setpriority, plan.Num(unix.PRIO_PROCESS), plan.Num(0), plan.Int(*n)).
 			Help(&program.Help{Errno: syscall.EACCES, Why: "lowering it needs privilege", Fix: "choose a value that is not below the caller's"})
 	}
-	s.planDescriptors(p)
+	if s.Inherit == nil {
+		s.planDescriptors(p)
+	} else {
+		s.Inherit.planWait(p)
+	}
 	s.Limits.plan(p)
+	return env
 }
 
 var workdirHelp = &program.Help{Errno: syscall.ENOENT, Why: "the directory does not exist inside", Fix: "bind it, or choose another one with --workdir",
@@ -169,12 +205,20 @@ func (s Setup) planDescriptors(p *plan.Builder) {
 
 // PlanExecve appends the last steps: one execve for each place where the
 // program may be.
-func (s Setup) PlanExecve(p *plan.Builder) {
-	p.Do("unblock all signals", plan.RtSigprocmask, plan.Num(2), p.Space(8), plan.Num(0), plan.Num(8))
-	env := p.Texts(s.Environ)
+func (s Setup) PlanExecve(env program.Arg, p *plan.Builder) {
 	for _, c := range s.candidates() {
-		p.Do("run "+c.file, plan.Execve, p.Text(c.file), p.Texts(c.args), env).Exec().Accept(syscall.ENOENT, syscall.ENOTDIR, syscall.EACCES)
+		run := p.Do("run "+c.file, plan.Execve, p.Text(c.file), p.Texts(c.args), env).Exec().Accept(syscall.ENOENT, syscall.ENOTDIR, syscall.EACCES)
+		if s.Inherit != nil {
+			run.Accept(syscall.ENOENT, syscall.ENOTDIR, syscall.EACCES, syscall.ENOEXEC)
+			s.planShell(p, c, env)
+		}
 	}
+}
+
+// PlanUnblock appends the last step before execve but for a filter: signals are
+// delivered again.
+func PlanUnblock(p *plan.Builder) {
+	p.Do("unblock all signals", plan.RtSigprocmask, plan.Num(2), p.Space(8), plan.Num(0), plan.Num(8))
 }
 
 type candidate struct {
@@ -201,22 +245,13 @@ func (s Setup) candidates() []candidate {
 		return []candidate{{name, args}}
 	}
 	var list []candidate
-	for _, dir := range strings.Split(lookup(s.Environ, "PATH"), ":") {
+	for _, dir := range strings.Split(s.searchPath(), ":") {
 		if dir == "" {
 			dir = "."
 		}
 		list = append(list, candidate{path.Join(dir, name), args})
 	}
 	return list
-}
-
-func lookup(environ []string, name string) string {
-	for _, kv := range environ {
-		if value, ok := strings.CutPrefix(kv, name+"="); ok {
-			return value
-		}
-	}
-	return ""
 }
 
 type resource struct {

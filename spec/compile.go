@@ -3,6 +3,8 @@ package spec
 import (
 	"slices"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/snug-sandbox/snug/internal/child"
 	"github.com/snug-sandbox/snug/internal/host"
 	"github.com/snug-sandbox/snug/internal/plan"
@@ -18,6 +20,7 @@ type Streams struct {
 	Extra     []int // descriptors inside beside 0, 1, 2 and Command.FDs
 	Terminals []int // those of 0, 1 and 2 that are terminals of the caller
 	Handshake bool  // the command is not started before the caller is ready for its end
+	Notify    bool  // the caller is told when the namespaces exist
 }
 
 // Compile turns s into the plan that runs it on the machine that f describes.
@@ -31,11 +34,14 @@ func Compile(s Spec, f host.Facts, io Streams) (*plan.Plan, error) {
 	targets = append(targets, io.Extra...)
 	slices.Sort(targets)
 	targets = slices.Compact(targets)
-	c := &compiler{Spec: s, facts: f, handshake: io.Handshake, p: plan.NewBuilder(targets)}
+	if s.Inherit != nil {
+		targets = nil // all are left where they are
+	}
+	c := &compiler{Spec: s, facts: f, streams: io, p: plan.NewBuilder(targets)}
 	c.context = s.context(f)
 	c.context.Terminal = s.wantsTerminal(io)
 	c.setup = process.Setup{
-		Command: s.Command, Limits: s.Limits.Limits, Targets: targets, Terminals: terminals(s, io),
+		Command: s.Command, Inherit: s.Inherit, Limits: s.Limits.Limits, Targets: targets, Terminals: terminals(s, io),
 		Shell: c.context.Shell, Workdir: s.workdir(f, c.context),
 		SharedPID: s.Namespaces.PID == namespaces.Share, NewTime: s.Namespaces.NewTime(), ArgumentPages: f.ArgumentPages,
 	}
@@ -45,11 +51,11 @@ func Compile(s Spec, f host.Facts, io Streams) (*plan.Plan, error) {
 
 type compiler struct {
 	Spec
-	facts     host.Facts
-	handshake bool
-	context   mounts.Context
-	setup     process.Setup
-	p         *plan.Builder
+	facts   host.Facts
+	streams Streams
+	context mounts.Context
+	setup   process.Setup
+	p       *plan.Builder
 }
 
 // compile puts the parts in the one order that works: ids first, because files
@@ -64,9 +70,17 @@ func (c *compiler) compile() (*plan.Plan, error) {
 	}
 	c.p.Namespaces = first
 	c.p.Linger = c.Command.Linger
+	c.p.Remain = c.Inherit != nil && c.Inherit.Remain
 	c.p.Killer = c.killer()
 
-	process.PlanBegin(c.p)
+	c.setup.PlanBegin(c.p)
+	if join := c.Namespaces.Join; join.Any() {
+		c.p.Namespaces = first & unix.CLONE_NEWUSER
+		join.Plan(first&^unix.CLONE_NEWUSER, c.p)
+	}
+	if !c.Command.PID1 {
+		c.notify()
+	}
 	if err := c.identity(); err != nil {
 		return nil, err
 	}
@@ -81,6 +95,7 @@ func (c *compiler) compile() (*plan.Plan, error) {
 	if c.Command.PID1 {
 		// A fresh procfs shows the pid namespace of the process that mounts it.
 		c.fork(second)
+		c.notify()
 		if err := c.mounts(); err != nil {
 			return nil, err
 		}
@@ -91,16 +106,28 @@ func (c *compiler) compile() (*plan.Plan, error) {
 		c.setup.PlanTerminal(c.p)
 		c.fork(second)
 	}
-	c.setup.PlanExec(c.p)
+	env := c.setup.PlanExec(c.p)
 	if err := c.credentials(); err != nil {
 		return nil, err
 	}
-	c.setup.PlanExecve(c.p)
+	c.Security.PlanAssert(c.p)
+	process.PlanUnblock(c.p)
+	for _, filter := range c.Security.Filters {
+		c.p.Filter("load a seccomp filter", filter)
+	}
+	c.setup.PlanExecve(env, c.p)
 	return c.p.Finish()
 }
 
+// notify has the parent told that the namespaces exist.
+func (c *compiler) notify() {
+	if c.streams.Notify {
+		c.p.Barrier(plan.Action{Label: "look at the namespaces", Notify: true})
+	}
+}
+
 func (c *compiler) fork(flags uint64) {
-	if c.handshake {
+	if c.streams.Handshake {
 		c.p.Barrier(plan.Action{Label: "get ready for signals"})
 	}
 	c.setup.PlanFork(flags, c.p)
@@ -118,12 +145,12 @@ func (c *compiler) killer() child.Killer {
 
 func (c *compiler) identity() error {
 	shared := c.Namespaces.User == namespaces.Share
-	if !shared {
+	if !shared && c.Namespaces.Join.User == nil {
 		if err := c.Identity.Plan(c.facts, c.p); err != nil {
 			return err
 		}
 	}
-	return c.Security.PlanNested(shared, c.p)
+	return c.Security.PlanNested(shared || c.Namespaces.Join.User != nil, c.p)
 }
 
 func (c *compiler) mounts() error {
@@ -137,9 +164,11 @@ func (c *compiler) mounts() error {
 
 func (c *compiler) credentials() error {
 	uid, gid := c.Identity.IDs(c.facts)
+	joined := c.Namespaces.Join.User != nil
+	c.Namespaces.Join.PlanLater(c.p)
 	return c.Security.PlanCredentials(userns.Credentials{
 		UID: uid, GID: gid,
-		Switch: c.Identity.Map == userns.MapRange && (uid != 0 || gid != 0),
-		Shared: c.Namespaces.User == namespaces.Share,
+		Switch: c.Identity.Map == userns.MapRange && (uid != 0 || gid != 0) || joined && (uid != c.facts.UID || gid != c.facts.GID),
+		Shared: c.Namespaces.User == namespaces.Share, Joined: joined,
 	}, c.p)
 }

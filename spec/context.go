@@ -30,7 +30,7 @@ func (s Spec) table() mounts.Table {
 func (s Spec) context(f host.Facts) mounts.Context {
 	uid, gid := s.Identity.IDs(f)
 	c := mounts.Context{
-		SharedPID: s.Namespaces.PID == namespaces.Share, SharedIPC: s.Namespaces.IPC == namespaces.Share,
+		SharedPID: s.Namespaces.PID == namespaces.Share && s.Namespaces.Join.PID == nil, SharedIPC: s.Namespaces.IPC == namespaces.Share,
 		SharedUser: s.Namespaces.User == namespaces.Share, HostNetwork: s.Namespaces.Net == namespaces.Share,
 		UID: uid, GID: gid, OwnTmpfs: s.Identity.Map == userns.MapRange && (uid != 0 || gid != 0),
 		User: s.Identity.User, Home: s.Identity.Home, Shell: s.Identity.Shell, Hostname: s.Namespaces.Name(),

@@ -33,8 +33,13 @@ type Spec struct {
 	Terminal   process.Terminal  `toml:"terminal"`   // what it talks to
 
 	// OrderedMounts mounts in the order given instead of by target; a later
-	// mount hides an earlier one, as with bubblewrap's options.
+	// mount hides an earlier one, as with bubblewrap's options. What is made in
+	// a directory that an earlier one shows writable is made on the host.
 	OrderedMounts bool `toml:"-"`
+
+	// Inherit leaves the command what any child process has of its parent; nil:
+	// it gets nothing but what the tables say.
+	Inherit *process.Inherit `toml:"-"`
 }
 
 // Limits is the table [limits].
@@ -48,4 +53,8 @@ type Limits struct {
 type Security struct {
 	userns.Privileges
 	mounts.Masking
+
+	// Filters are seccomp programs, arrays of struct sock_filter, loaded in order
+	// right before execve (seccomp(2)).
+	Filters [][]byte `toml:"-"`
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/snug-sandbox/snug/internal/plan"
 	"github.com/snug-sandbox/snug/internal/problem"
+	"github.com/snug-sandbox/snug/internal/program"
 )
 
 // Capabilities are the names of capabilities(7), by number.
@@ -64,6 +65,7 @@ type Credentials struct {
 	UID, GID int
 	Switch   bool // the ids differ from those that the map gives the child
 	Shared   bool // the user namespace is the caller's
+	Joined   bool // the user namespace was there before
 }
 
 // PlanCredentials appends the steps that leave the command with its ids and the
@@ -74,13 +76,21 @@ func (pr Privileges) PlanCredentials(c Credentials, p *plan.Builder) error {
 	if err != nil {
 		return err
 	}
-	pr.dropBounding(set, c.Shared, p)
+	if !pr.KeepAll {
+		pr.dropBounding(set, c.Shared, p)
+	}
 	if c.Switch {
 		what := "become user " + strconv.Itoa(c.UID) + ", group " + strconv.Itoa(c.GID)
 		p.Do(what, plan.Prctl, plan.Num(unix.PR_SET_KEEPCAPS), plan.Num(1), plan.Num(0), plan.Num(0), plan.Num(0))
-		p.Do(what, plan.Setgroups, plan.Num(0), plan.Num(0))
+		groups := p.Do(what, plan.Setgroups, plan.Num(0), plan.Num(0))
+		if c.Joined {
+			groups.Accept(syscall.EPERM) // denied there, as for most maps (user_namespaces(7))
+		}
 		p.Do(what, plan.Setgid, plan.Int(c.GID), plan.Int(c.GID), plan.Int(c.GID))
 		p.Do(what, plan.Setuid, plan.Int(c.UID), plan.Int(c.UID), plan.Int(c.UID))
+	}
+	if pr.KeepAll {
+		return nil
 	}
 	capset(p, "keep "+describe(set), set)
 	for n := range Capabilities {
@@ -110,6 +120,16 @@ func (pr Privileges) dropBounding(set uint64, shared bool, p *plan.Builder) {
 		} else {
 			drop.Accept(syscall.EINVAL)
 		}
+	}
+}
+
+// PlanAssert appends the step that fails where the command could create user
+// namespaces. It belongs after the credentials.
+func (pr Privileges) PlanAssert(p *plan.Builder) {
+	if pr.AssertNoNested {
+		p.Do("assert that user namespaces cannot be created", plan.Unshare, plan.Bits(unix.CLONE_NEWUSER, &plan.UnshareFlags)).Min(1).
+			Accept(syscall.EPERM, syscall.ENOSPC, syscall.EUSERS).
+			Help(&program.Help{Errno: syscall.EIO, Why: "one could be created"})
 	}
 }
 

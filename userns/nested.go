@@ -48,11 +48,7 @@ func (pr Privileges) PlanNested(shared bool, p *plan.Builder) error {
 // a filter cannot see, gets ENOSYS, which makes C libraries use clone; so does
 // every call of another architecture, which would have other numbers.
 func planFilter(p *plan.Builder) {
-	const setModeFilter = 1
-	filter := p.Bytes(userFilter())
-	fprog := p.Words(uint64(len(userFilter())/8), 0)
-	p.Point(fprog, 8, filter)
-	p.Do(forbid, plan.Seccomp, plan.Num(setModeFilter), plan.Num(0), fprog)
+	p.Filter(forbid, userFilter())
 }
 
 // userFilter returns the filter as an array of struct sock_filter.

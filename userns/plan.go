@@ -55,6 +55,11 @@ func (c Config) Plan(f host.Facts, p *plan.Builder) error {
 	if c.Map == MapRange {
 		return c.planRange(f, p)
 	}
+	if fd := c.Block; fd != nil {
+		p.Do("wait until the ids are mapped", plan.Read, plan.Num(uint64(*fd)), p.Space(8), plan.Num(1))
+		p.Do("close descriptor "+strconv.Itoa(*fd), plan.Close, plan.Num(uint64(*fd)))
+		return nil
+	}
 	uid, gid := c.IDs(f)
 	p.WriteFile("give up setgroups", plan.Cwd, "/proc/self/setgroups", "deny")
 	p.WriteFile(fmt.Sprintf("map user %d to %d", uid, f.UID), plan.Cwd, "/proc/self/uid_map", fmt.Sprintf("%d %d 1", uid, f.UID))

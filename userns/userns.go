@@ -24,6 +24,10 @@ type Config struct {
 	// Map gives it.
 	GID *int `toml:"gid"`
 
+	// Block has somebody outside map the ids: none is mapped here, and what
+	// follows waits until a byte can be read from this descriptor of the caller.
+	Block *int `toml:"-"`
+
 	// User is the login name inside: USER, LOGNAME and the entry in a
 	// synthetic /etc/passwd. Default: the caller's, or root for uid 0.
 	User string `toml:"user"`
@@ -49,4 +53,10 @@ type Privileges struct {
 	// with a sandbox of their own (browsers, a nested Snug) need it. Default
 	// false: /proc/sys/user/max_user_namespaces is 0 inside.
 	NestedUserns bool `toml:"nested_userns"`
+
+	// KeepAll leaves all capabilities as they are.
+	KeepAll bool `toml:"-"`
+	// AssertNoNested refuses to run where the command could create a user
+	// namespace.
+	AssertNoNested bool `toml:"-"`
 }

@@ -47,3 +47,11 @@ TEXT begin<>(SB),NOSPLIT|NOFRAME,$0-0
 	MOVQ	0(R12), DX	// region.entry
 	CALL	DX
 	INT	$3
+
+// func programBounds() (from, to uintptr)
+TEXT ·programBounds(SB),NOSPLIT,$0-16
+	LEAQ	runtime·text(SB), AX
+	MOVQ	AX, from+0(FP)
+	LEAQ	runtime·end(SB), AX
+	MOVQ	AX, to+8(FP)
+	RET

@@ -41,3 +41,11 @@ new:
 	MOVD	0(R19), R1	// region.entry
 	CALL	(R1)
 	BRK
+
+// func programBounds() (from, to uintptr)
+TEXT ·programBounds(SB),NOSPLIT,$0-16
+	MOVD	$runtime·text(SB), R0
+	MOVD	R0, from+0(FP)
+	MOVD	$runtime·end(SB), R0
+	MOVD	R0, to+8(FP)
+	RET

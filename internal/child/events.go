@@ -97,4 +97,8 @@ func (p *Process) send(op, arg uint8) {
 
 // Kill kills the process that stays; its pid namespace, if it has one, goes
 // with it.
-func (p *Process) Kill() { syscall.Kill(p.PID, syscall.SIGKILL) }
+func (p *Process) Kill() {
+	if p.PID != 0 {
+		syscall.Kill(p.PID, syscall.SIGKILL)
+	}
+}

@@ -82,7 +82,7 @@ func checkOps(t *testing.T, p *program.Program, img *image) {
 			}
 		}
 	}
-	if img.region.nops != uint64(len(p.Steps)) || img.region.keep > img.region.nops {
-		t.Errorf("%d steps, the last ones from %d", img.region.nops, img.region.keep)
+	if img.region.end != uint64(len(p.Steps)) || img.region.keep > img.region.end {
+		t.Errorf("%d steps, the last ones from %d", img.region.end, img.region.keep)
 	}
 }

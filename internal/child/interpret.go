@@ -20,15 +20,15 @@ func clone(flags uint64, stack uintptr, r *region) int64
 //go:noinline
 //go:nocheckptr
 func run(r *region) {
-	i, end := r.resume, r.nops
-	if i != 0 {
-		end = r.keep // what follows is for the process that stays
-	}
+	i, end := r.resume, r.end
 	for i < end {
 		o := (*op)(unsafe.Add(unsafe.Pointer(r.ops), uintptr(i)*unsafe.Sizeof(op{})))
 		if o.flags&opFork != 0 {
 			i = fork(r, i)
 			continue
+		}
+		if o.flags&opMove != 0 {
+			move(r, o, i)
 		}
 		i = step(r, o, i)
 	}
@@ -129,7 +129,7 @@ func refuse(r *region, o *op, i uint64, errno syscall.Errno) {
 //go:norace
 //go:noinline
 func fork(r *region, i uint64) uint64 {
-	r.resume = i + 1
+	r.resume, r.end = i+1, r.keep // what follows is for the process that stays
 	pid := clone(r.cloneFlags, r.stack, r)
 	if pid < 0 {
 		fail(r, i, uint64(-pid))
@@ -141,6 +141,22 @@ func fork(r *region, i uint64) uint64 {
 	r.command = pid
 	r.outcome.started = 1
 	return r.keep
+}
+
+// move makes a process that goes on in place of this one, which ends. What a
+// process joins (setns(2)) often holds for its children only.
+//
+//go:nosplit
+//go:norace
+//go:noinline
+func move(r *region, o *op, i uint64) {
+	r.resume = i + 1
+	pid := clone(o.args[0], r.moveStack, r)
+	if pid < 0 {
+		fail(r, i, uint64(-pid))
+	}
+	r.moved = pid
+	exit(0)
 }
 
 // fail ends this process and leaves the reason for the parent. A command that

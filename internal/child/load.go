@@ -7,11 +7,12 @@ import (
 	"github.com/snug-sandbox/snug/internal/program"
 )
 
-// image is the memory of one run: the region, two stacks, the steps and the
+// image is the memory of one run: the region, three stacks, the steps and the
 // data of a program.
 type image struct {
 	memory []byte
 	region *region
+	moves  bool // the first process hands over to another one
 }
 
 // newImage maps the memory for a program of the given size.
@@ -23,7 +24,7 @@ func newImage(size int) (*image, error) {
 	}
 	img := &image{memory: memory, region: (*region)(unsafe.Pointer(&memory[0]))}
 	img.region.entry = entryPoint()
-	img.region.stack = uintptr(unsafe.Pointer(&memory[0])) + regionSize - 64
+	img.region.stack, img.region.moveStack = img.stackTop(0), img.stackTop(1)
 	for i := range img.region.regs {
 		img.region.regs[i] = ^uint64(0) // of all descriptors, the one that nobody has
 	}
@@ -51,8 +52,9 @@ func (img *image) load(p *program.Program) {
 		if p.Steps[i].Fork {
 			r.cloneFlags = p.Steps[i].Args[0].Value
 		}
+		img.moves = img.moves || p.Steps[i].Move
 	}
-	r.ops, r.nops, r.keep = first, uint64(len(p.Steps)), uint64(p.Keep)
+	r.ops, r.end, r.keep = first, uint64(len(p.Steps)), uint64(p.Keep)
 }
 
 func translate(o *op, s *program.Step, index int, data []byte) {
@@ -80,6 +82,9 @@ func translate(o *op, s *program.Step, index int, data []byte) {
 	if s.Fork {
 		o.flags |= opFork
 	}
+	if s.Move {
+		o.flags |= opMove
+	}
 	if s.Exec {
 		o.flags |= opExec
 	}
@@ -99,8 +104,10 @@ func following(next, index int) int32 {
 }
 
 // firstStack is the top of the first process's stack.
-func (img *image) firstStack() uintptr {
-	return uintptr(unsafe.Pointer(&img.memory[0])) + regionSize - stackSize - 64
+func (img *image) firstStack() uintptr { return img.stackTop(2) }
+
+func (img *image) stackTop(n uintptr) uintptr {
+	return uintptr(unsafe.Pointer(&img.memory[0])) + regionSize - n*stackSize - 64
 }
 
 func (img *image) free() {

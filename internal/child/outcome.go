@@ -34,7 +34,7 @@ type Note struct {
 func (p *Process) Wait() (Outcome, error) {
 	var status syscall.WaitStatus
 	var err error
-	for {
+	for p.PID != 0 {
 		if _, err = syscall.Wait4(p.PID, &status, 0, nil); err != syscall.EINTR {
 			break
 		}

@@ -64,7 +64,7 @@ func reap(r *region) {
 			syscall.RawSyscall6(syscall.SYS_READ, SignalFD, uintptr(unsafe.Pointer(&r.buffer)), 128, 0, 0, 0)
 		}
 		none := collect(r)
-		if r.ended != 0 && (r.linger == 0 || none) {
+		if r.ended != 0 && (r.linger|r.remain == 0 || none) {
 			finish(r)
 		}
 	}
@@ -78,7 +78,11 @@ func reap(r *region) {
 func obey(r *region) {
 	n, _, _ := syscall.RawSyscall6(syscall.SYS_RECVFROM, ControlFD, uintptr(unsafe.Pointer(&r.message)), 2, msgDontWait, 0, 0)
 	if int64(n) <= 0 {
-		finish(r)
+		if r.remain == 0 {
+			finish(r)
+		}
+		r.polls[0].fd = -1 // the supervisor is gone; ppoll(2) leaves this out
+		return
 	}
 	sig := uintptr(r.message[1])
 	switch r.message[0] {
@@ -142,7 +146,7 @@ func record(r *region) {
 	syscall.RawSyscall6(syscall.SYS_GETRUSAGE, rusageSelf, uintptr(unsafe.Pointer(&r.usage)), 0, 0, 0, 0)
 	out.baseline = r.usage.Maxrss
 	r.ended, out.ended = 1, 1
-	if r.linger != 0 {
+	if r.linger|r.remain != 0 {
 		tell(r, msgEnded, 0)
 	}
 }

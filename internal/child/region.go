@@ -31,17 +31,20 @@ type region struct {
 	regs [program.Registers]uint64
 
 	ops  *op    // the steps
-	nops uint64 // number of steps
+	end  uint64 // where a cloned process stops
 	keep uint64 // first step of the process that stays
 
 	cloneFlags uint64  // flags of the second clone
 	stack      uintptr // its stack
 	resume     uint64  // the step at which a cloned process begins
+	moved      int64   // pid of the process that took the first one's place
+	moveStack  uintptr // its stack
 
 	outcome outcome
 
 	// Work space of the reaper.
 	linger   uint64
+	remain   uint64 // live on without the supervisor
 	killer   uint64 // one of the kill… constants
 	command  int64  // pid of the command, as the reaper sees it
 	ended    uint64 // the command has ended
@@ -113,12 +116,13 @@ const (
 	opNote
 	opAccepts
 	opSecond // the second argument grows when the step is repeated
+	opMove
 )
 
 const (
 	pageSize   = 4096
 	stackSize  = 4096 // each; the linker proves that less than 1 KiB is used
-	regionSize = 2*pageSize + 2*stackSize
+	regionSize = 2*pageSize + 3*stackSize
 )
 
 // The struct must leave the stacks alone.

@@ -12,11 +12,12 @@ import (
 const (
 	RegControl    program.Reg = 1 // the child's end of the control socket
 	RegSupervisor program.Reg = 2 // the supervisor's end, to be closed by the child first
-	RegFiles      program.Reg = 8 // the first descriptor of Options.Files; the others follow
+	RegMemory     program.Reg = 3 // the first of three pairs: address and length of memory that a program does not need
+	RegFiles      program.Reg = 9 // the first descriptor of Options.Files; the others follow
 )
 
 // MaxFiles is the most descriptors that Options.Files takes.
-const MaxFiles = program.Registers - int(RegFiles) - 24
+const MaxFiles = program.Registers - int(RegFiles) - 23
 
 // Options is what a run of a program needs beside the program.
 type Options struct {
@@ -24,6 +25,7 @@ type Options struct {
 	Files    []int  // descriptors of the caller, given to the program in registers
 	Killer   Killer // how everything is ended
 	Linger   bool   // wait for all processes, not only for the command
+	Remain   bool   // the same, and whether the supervisor lives or not
 	CgroupFD int    // directory of the cgroup to start in (CLONE_INTO_CGROUP), or 0
 }
 
@@ -67,6 +69,7 @@ func launch(img *image, o Options) (*Process, error) {
 	}
 	img.region.regs[RegSupervisor], img.region.regs[RegControl] = uint64(pair[0]), uint64(pair[1])
 	img.set(o)
+	img.setRanges()
 	pid := cloneBlocked(img, o)
 	syscall.Close(pair[1])
 	if pid < 0 {
@@ -74,7 +77,22 @@ func launch(img *image, o Options) (*Process, error) {
 		img.free()
 		return nil, syscall.Errno(-pid)
 	}
-	return &Process{PID: int(pid), control: pair[0], image: img}, nil
+	p := &Process{PID: int(pid), control: pair[0], image: img}
+	if img.moves {
+		p.follow()
+	}
+	return p, nil
+}
+
+// follow waits for the first process to hand over. PID is 0 when it did not:
+// it failed.
+func (p *Process) follow() {
+	for {
+		if _, err := syscall.Wait4(p.PID, nil, 0, nil); err != syscall.EINTR {
+			break
+		}
+	}
+	p.PID = int(p.image.region.moved)
 }
 
 // set gives the program what the options say.
@@ -86,6 +104,9 @@ func (img *image) set(o Options) {
 	r.killer = uint64(o.Killer)
 	if o.Linger {
 		r.linger = 1
+	}
+	if o.Remain {
+		r.remain = 1
 	}
 }
 

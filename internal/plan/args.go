@@ -103,3 +103,41 @@ func (b *Builder) WriteFile(label string, dir program.Arg, path, content string)
 func (b *Builder) SetWord(a program.Arg, offset int, w uint64) {
 	binary.NativeEndian.PutUint64(b.Program.Data[a.Value+uint64(offset):], w)
 }
+
+// CopyPointer adds the steps that put the address of text into the word at to.
+// An eventfd(2) is what copies 8 bytes with plain calls.
+func (b *Builder) CopyPointer(label, text string, to program.Arg) {
+	word := b.Words(0)
+	b.Point(word, 0, b.Text(text))
+	fd := b.Do(label, Eventfd, Num(0), Num(unix.EFD_CLOEXEC)).Keep("event")
+	b.Do(label, Write, Reg(fd), word, Num(8))
+	b.Do(label, Read, Reg(fd), to, Num(8)).Min(8)
+	b.Close(fd)
+}
+
+// Filter adds the step that loads a seccomp filter, an array of struct
+// sock_filter (seccomp(2)).
+func (b *Builder) Filter(label string, filter []byte) Step {
+	const setModeFilter = 1
+	code := b.Bytes(filter)
+	fprog := b.Words(uint64(len(filter)/8), 0)
+	b.Point(fprog, 8, code)
+	return b.Do(label, Seccomp, Num(setModeFilter), Num(0), fprog)
+}
+
+// Equal adds the step that fails with EAGAIN unless the 32-bit word at a is
+// value. It is a futex(2) operation that compares before it wakes nobody.
+func (b *Builder) Equal(label string, a program.Arg, value uint32) Step {
+	const cmpRequeue, private = 4, 128
+	return b.Do(label, Futex, a, Num(cmpRequeue|private), Num(0), Num(0), b.Words(0), Num(uint64(value)))
+}
+
+// EqualText adds the steps that fail with EAGAIN unless text, whose length is a
+// multiple of 4, is at a.
+func (b *Builder) EqualText(label string, a program.Arg, text string, help *program.Help) {
+	for i := 0; i < len(text); i += 4 {
+		word := a
+		word.Value += uint64(i)
+		b.Equal(label, word, binary.NativeEndian.Uint32([]byte(text[i:i+4]))).Help(help)
+	}
+}

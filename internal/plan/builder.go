@@ -13,7 +13,9 @@ import (
 type Builder struct {
 	Plan
 
-	texts  map[string]uint64
+	texts map[string]uint64
+	From  string // the entry of a Spec that steps are added for
+
 	inUse  [program.Registers]bool
 	names  [program.Registers]string // of registers in use
 	failed error
@@ -29,6 +31,9 @@ func NewBuilder(descriptors []int) *Builder {
 	b.Files = descriptors
 	b.take(child.RegControl, "control")
 	b.take(child.RegSupervisor, "supervisor")
+	for r, name := range []string{"below", "below_size", "above", "above_size", "top", "top_size"} {
+		b.take(child.RegMemory+program.Reg(r), name)
+	}
 	for i := range descriptors {
 		b.take(b.File(i), "caller")
 	}
@@ -50,7 +55,7 @@ type Step struct {
 
 // Do adds a step.
 func (b *Builder) Do(label string, call program.Call, args ...program.Arg) Step {
-	b.Program.Steps = append(b.Program.Steps, program.Step{Label: label, Call: call, Args: args})
+	b.Program.Steps = append(b.Program.Steps, program.Step{Label: label, From: b.From, Call: call, Args: args})
 	return Step{b, len(b.Program.Steps) - 1}
 }
 
@@ -128,6 +133,12 @@ func (s Step) Fork() Step {
 	return s
 }
 
+// Move marks a clone whose new process takes the place of the old one.
+func (s Step) Move() Step {
+	s.get().Move = true
+	return s
+}
+
 // ElseHere continues with the next step that will be added after an accepted
 // errno.
 func (s Step) ElseHere() { s.get().Else = s.b.Next() }
@@ -141,7 +152,7 @@ func (b *Builder) Next() int { return len(b.Program.Steps) }
 // Register takes a free register. A plan that needs more than there are is a
 // mistake of the code that makes it; Err reports it.
 func (b *Builder) Register(name string) program.Reg {
-	for r := program.Reg(program.Registers - 1); r > child.RegSupervisor; r-- {
+	for r := program.Reg(program.Registers - 1); r >= child.RegFiles; r-- {
 		if !b.inUse[r] {
 			b.inUse[r], b.names[r] = true, name
 			return r
@@ -150,6 +161,17 @@ func (b *Builder) Register(name string) program.Reg {
 	b.failed = &problem.Problem{What: "mounts", Why: "too many of them have to stay open until what is mounted below them is in its place",
 		Fix: "mount less on top of mounts that are inside directories of the host"}
 	return 0
+}
+
+// Scarce reports whether few registers are left.
+func (b *Builder) Scarce() bool {
+	free := 0
+	for _, used := range b.inUse {
+		if !used {
+			free++
+		}
+	}
+	return free < 16
 }
 
 // Free gives registers back.

@@ -62,6 +62,9 @@ func TestTextsAreAnArrayOfPointers(t *testing.T) {
 func TestRegistersAreTakenAndGivenBack(t *testing.T) {
 	b := NewBuilder([]int{0, 1, 2})
 	taken := map[program.Reg]bool{child.RegControl: true, child.RegSupervisor: true, b.File(0): true, b.File(1): true, b.File(2): true}
+	for r := child.RegMemory; r < child.RegFiles; r++ {
+		taken[r] = true
+	}
 	for len(taken) < program.Registers-1 {
 		r := b.Register("r")
 		if r == 0 || taken[r] {

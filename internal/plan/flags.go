@@ -16,6 +16,7 @@ var (
 		bit(unix.CLONE_NEWUSER, "CLONE_NEWUSER"), bit(unix.CLONE_NEWNS, "CLONE_NEWNS"), bit(unix.CLONE_NEWPID, "CLONE_NEWPID"),
 		bit(unix.CLONE_NEWNET, "CLONE_NEWNET"), bit(unix.CLONE_NEWIPC, "CLONE_NEWIPC"), bit(unix.CLONE_NEWUTS, "CLONE_NEWUTS"),
 		bit(unix.CLONE_NEWCGROUP, "CLONE_NEWCGROUP"), bit(unix.CLONE_VM, "CLONE_VM"), bit(unix.CLONE_VFORK, "CLONE_VFORK"),
+		bit(unix.CLONE_PARENT, "CLONE_PARENT"),
 		{Mask: 0xff, Value: uint64(unix.SIGCHLD), Name: "SIGCHLD"},
 	}}
 	UnshareFlags = program.BitNames{Names: []program.BitName{

@@ -20,6 +20,7 @@ type Plan struct {
 
 	Killer child.Killer // how everything is ended
 	Linger bool         // wait for all processes
+	Remain bool         // what the command leaves behind runs on when the run has ended
 
 	// Settle has the run wait until the mounts are gone for good: a directory
 	// that an overlay keeps its changes in cannot be used again before.
@@ -39,6 +40,8 @@ type Action struct {
 	// Command is a program with its arguments. "{pid}" stands for the
 	// child's pid.
 	Command []string
+	// Notify calls back whoever started the run.
+	Notify bool
 }
 
 // Cgroup is the control group that a plan starts its processes in; the zero

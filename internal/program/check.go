@@ -4,9 +4,9 @@ import "fmt"
 
 // Check reports the first thing about p that an interpreter could not run
 // safely: a jump backwards or out of the program, a register or an address out
-// of range, too many arguments, a second fork.
+// of range, too many arguments, a second fork or move.
 func (p *Program) Check() error {
-	forks, fork := 0, 0
+	forks, fork, moves := 0, 0, 0
 	for i := range p.Steps {
 		s := &p.Steps[i]
 		if err := p.checkStep(i, s); err != nil {
@@ -15,6 +15,12 @@ func (p *Program) Check() error {
 		if s.Fork {
 			forks, fork = forks+1, i
 		}
+		if s.Move {
+			moves++
+		}
+		if s.Move && forks > 0 {
+			return fmt.Errorf("step %d (%s): a move after the fork", i, s.Label)
+		}
 	}
 	for _, r := range p.Relocs {
 		if !p.inData(uint64(r.At), 8) || !p.inData(uint64(r.To), 0) || r.At%8 != 0 {
@@ -22,6 +28,8 @@ func (p *Program) Check() error {
 		}
 	}
 	switch {
+	case moves > 1:
+		return fmt.Errorf("%d moves, more than one", moves)
 	case forks > 1:
 		return fmt.Errorf("%d forks, more than one", forks)
 	case forks == 1 && (p.Keep <= fork || p.Keep > len(p.Steps)):
@@ -37,7 +45,7 @@ func (p *Program) checkStep(i int, s *Step) error {
 	if len(s.Args) > 6 {
 		return fmt.Errorf("%d arguments", len(s.Args))
 	}
-	if s.Fork && (len(s.Args) == 0 || s.Args[0].Kind != Number) {
+	if (s.Fork || s.Move) && (len(s.Args) == 0 || s.Args[0].Kind != Number) {
 		return fmt.Errorf("a fork without flags")
 	}
 	if s.Out >= Registers {

@@ -61,6 +61,7 @@ const MaxAccept = 4
 // and is reported with the step's number.
 type Step struct {
 	Label string // what this does, in the user's words: "bind /usr read-only at /usr"
+	From  string // the entry of a Spec that it is a part of: "mounts[2]"
 	Call  Call
 	Args  []Arg
 
@@ -77,6 +78,7 @@ type Step struct {
 	Repeat    uint16 // run this many times more, one argument growing by 1
 	RepeatArg uint8  // which argument that is: 0 or 1
 	Fork      bool   // a clone: the new process goes on with the next step, the old one at Program.Keep
+	Move      bool   // a clone: the new process goes on with the next step, the old one ends
 	Exec      bool   // an execve; the most telling refusal of several is reported
 
 	Help *Help // what refusals mean here
