@@ -1,6 +1,7 @@
 package profiles
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"path"
@@ -224,10 +225,20 @@ func (d *decoder) unit(at *keyPath, v any, want string) (string, bool) {
 	return d.expand(at, s, false)
 }
 
+// amount notes an amount that err says could not be read.
+func (d *decoder) amount(at *keyPath, want string, got any, err error) {
+	m := Mistake{Want: want, Got: describe(got)}
+	if errors.Is(err, units.ErrRange) {
+		m.why = err.Error()
+	}
+	d.bad(at, m)
+}
+
 const wantBytes = "an amount of bytes such as \"512MiB\" or 4096"
 
 func (d *decoder) bytes(at *keyPath, v any, to *units.Bytes, r *rule) bool {
 	b, ok := units.Bytes(0), false
+	var err error
 	if n, isInt := v.(int64); isInt {
 		b, ok = units.Bytes(n), n >= 0
 	} else {
@@ -235,13 +246,12 @@ func (d *decoder) bytes(at *keyPath, v any, to *units.Bytes, r *rule) bool {
 		if !isText {
 			return false
 		}
-		var err error
 		b, err = units.ParseBytes(s)
 		ok = err == nil
 	}
 	switch {
 	case !ok:
-		d.wrong(at, wantBytes, v)
+		d.amount(at, wantBytes, v, err)
 	case int64(b) < r.min:
 		d.wrong(at, "more than 0 bytes", v)
 	default:
@@ -264,7 +274,7 @@ func (d *decoder) duration(at *keyPath, v any, to *units.Duration, r *rule) bool
 	span, err := units.ParseDuration(s)
 	switch {
 	case err != nil:
-		d.wrong(at, want, v)
+		d.amount(at, want, v, err)
 	case span <= 0 && !r.signed:
 		d.wrong(at, "a span of time of more than 0s", v)
 	default:
@@ -311,6 +321,7 @@ func octal(n, most int64) string {
 func (d *decoder) limit(at *keyPath, v any, to **units.Limit) bool {
 	const want = "a number, an amount of bytes such as \"8MiB\", or \"infinity\""
 	l, ok := units.Limit(0), false
+	var err error
 	if n, isInt := v.(int64); isInt {
 		l, ok = units.Limit(n), n >= 0
 	} else {
@@ -318,12 +329,11 @@ func (d *decoder) limit(at *keyPath, v any, to **units.Limit) bool {
 		if !isText {
 			return false
 		}
-		var err error
 		l, err = units.ParseLimit(s)
 		ok = err == nil
 	}
 	if !ok {
-		d.wrong(at, want, v)
+		d.amount(at, want, v, err)
 		return false
 	}
 	*to = &l

@@ -51,9 +51,9 @@ func (l *loader) visit(f *file) {
 }
 
 func (l *loader) parse(f *file) {
-	if err := f.parse(); err != nil {
+	if bad := f.parse(); bad != nil {
 		l.missing = true
-		l.mistakes = append(l.mistakes, err)
+		l.mistakes = append(l.mistakes, bad...)
 	}
 }
 

@@ -2,6 +2,7 @@ package profiles
 
 import (
 	"errors"
+	"math"
 	"sort"
 	"strconv"
 	"strings"
@@ -121,6 +122,9 @@ func (l *loader) addFailure(name string, err *problem.Problem) {
 
 // bad notes a mistake at a place of the file that is being decoded.
 func (d *decoder) bad(at *keyPath, m Mistake) {
+	if d.file.broken && m.Got == describe(math.NaN()) {
+		return // it stands for what the parser could not read
+	}
 	d.mistakes = append(d.mistakes, &mistake{file: d.file, path: at.String(), Mistake: &m})
 }
 

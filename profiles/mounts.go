@@ -125,6 +125,9 @@ func misspelt(tree map[string]any, name string) bool {
 func (d *decoder) mountType(p *keyPath, tree map[string]any) *mountType {
 	name, ok := tree["type"].(string)
 	if _, given := tree["type"]; !given {
+		if d.file.broken {
+			return nil // it may be what could not be read
+		}
 		return &mountTypeTable[0]
 	}
 	for i := range mountTypeTable {
@@ -177,6 +180,9 @@ func (d *decoder) misplaced(at *keyPath, kind *mountType) {
 // complete fills in what may be left out, and reports what may not.
 func (d *decoder) complete(p *keyPath, tree map[string]any, kind *mountType, m *mounts.Mount, remove bool) {
 	has := func(name string) bool { _, ok := tree[name]; return ok }
+	if d.file.broken {
+		return // what is missing may be what could not be read
+	}
 	if remove {
 		if !has("target") {
 			d.lacks(p, tree, "target", "remove = true says by its target which inherited mount goes away")

@@ -3,12 +3,22 @@
 package units
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
 	"strings"
 	"time"
 )
+
+// ErrRange is what errors.Is finds in the error of an amount that is well
+// written, but larger than can be held.
+var ErrRange = errors.New("out of range")
+
+type rangeError struct{ text string }
+
+func (e *rangeError) Error() string { return e.text }
+func (e *rangeError) Unwrap() error { return ErrRange }
 
 // Bytes is an amount of memory or storage in bytes.
 type Bytes int64
@@ -39,7 +49,7 @@ func ParseBytes(s string) (Bytes, error) {
 			return 0, fmt.Errorf("%q is negative", s)
 		}
 		if n > math.MaxInt64/unit {
-			return 0, fmt.Errorf("%q is more than %d bytes", s, int64(math.MaxInt64))
+			return 0, tooManyBytes(s)
 		}
 		return Bytes(n * unit), nil
 	}
@@ -52,11 +62,15 @@ func ParseBytes(s string) (Bytes, error) {
 	case f < 0:
 		return 0, fmt.Errorf("%q is negative", s)
 	case f >= math.MaxInt64:
-		return 0, fmt.Errorf("%q is more than %d bytes", s, int64(math.MaxInt64))
+		return 0, tooManyBytes(s)
 	case f != math.Trunc(f):
 		return 0, fmt.Errorf("%q is not a whole number of bytes", s)
 	}
 	return Bytes(f), nil
+}
+
+func tooManyBytes(s string) error {
+	return &rangeError{fmt.Sprintf("%q is more than %d bytes", s, int64(math.MaxInt64))}
 }
 
 // String returns b in the largest binary unit that divides it.
@@ -74,13 +88,31 @@ func (b Bytes) String() string {
 type Duration time.Duration
 
 // ParseDuration reads "90s", "1m30s", "250ms". Negative spans are allowed; the
-// key that takes one says whether they make sense.
+// key that takes one says whether they make sense. The longest span is that of
+// 2^63 nanoseconds, 292 years.
 func ParseDuration(s string) (Duration, error) {
-	d, err := time.ParseDuration(strings.TrimSpace(s))
-	if err != nil || strings.TrimSpace(s) == "0" {
+	text := strings.TrimSpace(s)
+	d, err := time.ParseDuration(text)
+	switch {
+	case err != nil && isDuration(text):
+		return 0, &rangeError{fmt.Sprintf("%q is longer than %dh, the longest span of time", s, int64(math.MaxInt64/time.Hour))}
+	case err != nil || text == "0":
 		return 0, fmt.Errorf("%q is not a span of time such as 90s, 1m30s or 250ms", s)
 	}
 	return Duration(d), nil
+}
+
+// isDuration reports whether only its size can be wrong with a span of time:
+// package time says the same of both.
+func isDuration(s string) bool {
+	zeros := strings.Map(func(r rune) rune {
+		if '0' <= r && r <= '9' {
+			return '0'
+		}
+		return r
+	}, s)
+	_, err := time.ParseDuration(zeros)
+	return err == nil && zeros != "0"
 }
 
 // String returns d as "1m30s".
@@ -116,6 +148,9 @@ func ParseLimit(s string) (Limit, error) {
 		return Unlimited, nil
 	}
 	b, err := ParseBytes(s)
+	if errors.Is(err, ErrRange) {
+		return 0, err
+	}
 	if err != nil {
 		return 0, fmt.Errorf("%q is not a number, an amount of bytes such as 8MiB, or infinity", s)
 	}
