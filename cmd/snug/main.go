@@ -32,6 +32,9 @@ type streams struct {
 }
 
 func main() {
+	if calledBwrap() {
+		os.Exit(runBwrap(os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}))
+	}
 	os.Exit(run(os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}))
 }
 
@@ -64,6 +67,9 @@ func dispatch(args []string, std streams) error {
 		return writeOverview(std.out)
 	case "-V", "--version":
 		return versionVerb{}.do(std)
+	}
+	if args[0] == "bwrap" {
+		return &endedError{runBwrap(args[1:], std)}
 	}
 	cmd, err := parse(args)
 	if err != nil {

@@ -22,6 +22,9 @@ import (
 // large is how much memory in use makes leaving it out worth its while, in pages.
 const large = 8192
 
+// withC says that there is a C library.
+const withC = false
+
 // withoutHeap calls clone with as much of the heap left out as can be told. That
 // it could not be left out is no failure: a copy works too.
 func withoutHeap(clone func() int64) int64 {

@@ -23,7 +23,8 @@ const (
 const lowest = 1 << 16
 
 // setRanges tells the program of its memory. Where the image does not lie above
-// the code, nothing can be told: the ranges are empty.
+// the code, nothing can be told: the ranges are empty. So they are in a program
+// with C code, whose library has the kernel write to its memory (rseq(2)).
 func (img *image) setRanges() {
 	r := img.region
 	for reg := RegMemory; reg < rangesEnd; reg++ {
@@ -33,7 +34,7 @@ func (img *image) setRanges() {
 	from, to = from&^(pageSize-1), (to+pageSize-1)&^(pageSize-1)
 	start := uintptr(unsafe.Pointer(&img.memory[0]))
 	end := start + uintptr(len(img.memory))
-	if start < to || from <= lowest {
+	if withC || start < to || from <= lowest {
 		return
 	}
 	set := func(reg int, from, to uintptr) {

@@ -17,7 +17,7 @@ var floors = []string{
 	"userns mounts process namespaces network cgroups seccomp landlock",
 	"desktop snapshots",
 	"spec",
-	"profiles .",
+	"profiles bwrap .",
 	"doctor actions",
 	"cmd/snug bench",
 }

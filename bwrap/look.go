@@ -1,0 +1,88 @@
+package bwrap
+
+import (
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/snug-sandbox/snug/internal/child"
+	"github.com/snug-sandbox/snug/mounts"
+)
+
+// SELinux reports whether this kernel has it, and it is enabled.
+func SELinux() bool { return exists("/sys/fs/selinux/enforce") }
+
+// Look finds out what a translation in this process needs to know.
+func Look() Surroundings {
+	umask := unix.Umask(0)
+	unix.Umask(umask)
+	workdir, err := os.Getwd()
+	if err != nil {
+		workdir = ""
+	}
+	s := Surroundings{
+		UID: os.Getuid(), Workdir: workdir, Umask: umask, Ignored: child.Ignored(),
+		NoUserns: noUserns(), NoCgroupns: !exists("/proc/self/ns/cgroup"), Data: readAll, Path: pathOf,
+	}
+	if s.UID == 0 {
+		s.Capabilities = effectiveCapabilities()
+	}
+	if _, err := unix.IoctlGetTermios(1, unix.TCGETS); err == nil {
+		s.Terminal, _ = os.Readlink("/proc/self/fd/1")
+	}
+	return s
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+func noUserns() bool {
+	most, err := os.ReadFile("/proc/sys/user/max_user_namespaces")
+	return !exists("/proc/self/ns/user") || err == nil && strings.TrimSpace(string(most)) == "0"
+}
+
+func effectiveCapabilities() uint64 {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if unix.Capget(&header, &data[0]) != nil {
+		return 0
+	}
+	return uint64(data[0].Effective) | uint64(data[1].Effective)<<32
+}
+
+// readAll reads a descriptor of the caller to its end. It stays open: named
+// twice, the second time it is empty.
+func readAll(fd int) ([]byte, error) {
+	var content []byte
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := unix.Read(fd, buf)
+		switch {
+		case err == unix.EINTR:
+		case err != nil:
+			return nil, err
+		case n == 0:
+			unix.CloseOnExec(fd)
+			return content, nil
+		}
+		content = append(content, buf[:max(n, 0)]...)
+	}
+}
+
+// pathOf finds out where a descriptor leads to.
+func pathOf(fd int) (string, mounts.FileID, error) {
+	path, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(fd))
+	if err != nil {
+		return "", mounts.FileID{}, err
+	}
+	var stat unix.Stat_t
+	if err := unix.Fstat(fd, &stat); err != nil {
+		return "", mounts.FileID{}, err
+	}
+	unix.CloseOnExec(fd)
+	return path, mounts.FileID{Major: unix.Major(stat.Dev), Minor: unix.Minor(stat.Dev), Inode: stat.Ino}, nil
+}
