@@ -28,6 +28,7 @@ type Caller struct {
 // UsageError is a command line without a command.
 type UsageError struct{}
 
+// Error says what is missing; bubblewrap prints its usage instead.
 func (*UsageError) Error() string { return "there is no command" }
 
 // Parse takes a command line apart; args does not hold the program's own name.

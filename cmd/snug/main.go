@@ -15,7 +15,9 @@ package main
 import (
 	"errors"
 	"os"
+	"path/filepath"
 
+	"github.com/snug-sandbox/snug/bwrap"
 	"github.com/snug-sandbox/snug/internal/problem"
 )
 
@@ -32,8 +34,9 @@ type streams struct {
 }
 
 func main() {
-	if calledBwrap() {
-		os.Exit(runBwrap(os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}))
+	// Installed under bubblewrap's name, this program behaves like it.
+	if len(os.Args) > 0 && filepath.Base(os.Args[0]) == "bwrap" {
+		os.Exit(bwrap.Main(os.Args[1:]))
 	}
 	os.Exit(run(os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}))
 }
@@ -69,7 +72,7 @@ func dispatch(args []string, std streams) error {
 		return versionVerb{}.do(std)
 	}
 	if args[0] == "bwrap" {
-		return &endedError{runBwrap(args[1:], std)}
+		return &endedError{bwrap.Main(args[1:])}
 	}
 	cmd, err := parse(args)
 	if err != nil {

@@ -17,9 +17,9 @@ var floors = []string{
 	"userns mounts process namespaces network cgroups seccomp landlock",
 	"desktop snapshots",
 	"spec",
-	"profiles bwrap .",
-	"doctor actions",
-	"cmd/snug bench",
+	"profiles .",
+	"doctor actions bwrap",
+	"cmd/snug cmd/bwrap bench",
 }
 
 // tools are packages beside the ladder: they import nothing of this module,

@@ -1,10 +1,9 @@
-package main
+package bwrap
 
 import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -12,65 +11,59 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/snug-sandbox/snug"
-	"github.com/snug-sandbox/snug/bwrap"
 	"github.com/snug-sandbox/snug/internal/problem"
 )
 
-// codeBwrap is bubblewrap's exit code for everything that goes wrong before the
+// codeFailed is bubblewrap's exit code for everything that goes wrong before the
 // command runs.
-const codeBwrap = 1
+const codeFailed = 1
 
-// calledBwrap reports whether this program was called by bubblewrap's name, and
-// is to behave like it.
-func calledBwrap() bool { return len(os.Args) > 0 && filepath.Base(os.Args[0]) == "bwrap" }
-
-// runBwrap is bubblewrap's command line. It returns the exit code.
-func runBwrap(args []string, std streams) int {
-	request, err := bwrap.Parse(args, os.Environ(), bwrap.Caller{UID: os.Getuid(), SELinux: bwrap.SELinux()})
+// Main is the program bwrap: it runs a command line, without the program's own
+// name, and returns the exit code.
+func Main(args []string) int {
+	request, err := Parse(args, os.Environ(), Caller{UID: os.Getuid(), SELinux: SELinux()})
 	prefix := request != nil && request.LevelPrefix
 	if err != nil {
-		var usage *bwrap.UsageError
+		var usage *UsageError
 		if errors.As(err, &usage) {
-			fmt.Fprint(std.err, bwrap.Usage())
-			return codeBwrap
+			fmt.Fprint(os.Stderr, Usage())
+			return codeFailed
 		}
-		return dieBwrap(std, prefix, err.Error())
+		return die(prefix, err.Error())
 	}
 	for _, w := range request.Warnings {
-		fmt.Fprintln(std.err, bwrap.Format(bwrap.Warning, prefix, w))
+		fmt.Fprintln(os.Stderr, Format(Warning, prefix, w))
 	}
 	switch {
 	case request.Help:
-		fmt.Fprint(std.out, bwrap.Usage())
+		fmt.Fprint(os.Stdout, Usage())
 		return 0
 	case request.Version:
-		fmt.Fprintln(std.out, "bubblewrap "+bwrap.Version)
+		fmt.Fprintln(os.Stdout, "bubblewrap "+Version)
 		return 0
 	}
-	run := bwrapRun{request: request, around: bwrap.Look()}
-	return run.do(std)
+	return run{request, Look()}.do()
 }
 
-func dieBwrap(std streams, prefix bool, text string) int {
-	fmt.Fprintln(std.err, bwrap.Format(bwrap.Fatal, prefix, text))
-	return codeBwrap
+func die(prefix bool, text string) int {
+	fmt.Fprintln(os.Stderr, Format(Fatal, prefix, text))
+	return codeFailed
 }
 
-// bwrapRun is one run of bubblewrap's command line.
-type bwrapRun struct {
-	request *bwrap.Request
-	around  bwrap.Surroundings
+// run is one run of bubblewrap's command line.
+type run struct {
+	request *Request
+	around  Surroundings
 }
 
-func (b bwrapRun) do(std streams) int {
+func (b run) do() int {
 	r := b.request
-	die := func(text string) int { return dieBwrap(std, r.LevelPrefix, text) }
 	if r.DieWithParent && !dieWithParent() {
-		return codeBwrap
+		return codeFailed
 	}
 	s, err := r.Spec(b.around)
 	if err != nil {
-		return die(err.Error())
+		return die(r.LevelPrefix, err.Error())
 	}
 	for _, fd := range []*int{r.UserFD, r.User2FD, r.PIDFD, r.SyncFD, r.BlockFD, r.UsernsBlockFD, r.InfoFD, r.StatusFD} {
 		if fd != nil {
@@ -83,11 +76,11 @@ func (b bwrapRun) do(std streams) int {
 	}
 	result, err := snug.Main(cmd)
 	if err != nil {
-		return die(b.message(result, err))
+		return die(r.LevelPrefix, b.message(result, err))
 	}
 	code := result.Code()
 	if r.StatusFD != nil {
-		write(*r.StatusFD, bwrap.ExitStatus(code))
+		write(*r.StatusFD, ExitStatus(code))
 	}
 	return code
 }
@@ -102,23 +95,23 @@ func dieWithParent() bool {
 
 // tell writes what --info-fd and --json-status-fd want to know, before anything
 // happens in the sandbox.
-func (b bwrapRun) tell(pid int) error {
-	var list []bwrap.Namespace
+func (b run) tell(pid int) error {
+	var list []Namespace
 	for _, name := range b.request.Namespaces(b.around) {
 		var stat unix.Stat_t
 		if err := unix.Stat("/proc/"+strconv.Itoa(pid)+"/ns/"+name, &stat); err != nil {
 			continue
 		}
-		list = append(list, bwrap.Namespace{Name: name, ID: stat.Ino})
+		list = append(list, Namespace{Name: name, ID: stat.Ino})
 	}
 	if fd := b.request.StatusFD; fd != nil {
-		if err := write(*fd, bwrap.Status(pid, list)); err != nil {
-			return bwrap.Failed("Write to json_status_fd", err)
+		if err := write(*fd, Status(pid, list)); err != nil {
+			return Failed("Write to json_status_fd", err)
 		}
 	}
 	if fd := b.request.InfoFD; fd != nil {
-		if err := write(*fd, bwrap.Info(pid, list)); err != nil {
-			return bwrap.Failed("Write to info_fd", err)
+		if err := write(*fd, Info(pid, list)); err != nil {
+			return Failed("Write to info_fd", err)
 		}
 		unix.Close(*fd)
 	}
@@ -137,15 +130,15 @@ func write(fd int, text string) error {
 }
 
 // message says in bubblewrap's words why the command did not run.
-func (b bwrapRun) message(result *snug.Result, err error) string {
+func (b run) message(result *snug.Result, err error) string {
 	if result != nil && result.Failure != nil {
 		f := result.Failure
-		return b.request.Message(bwrap.Step{Label: f.Label, From: f.From, Call: f.Call, Errno: f.Errno})
+		return b.request.Message(Step{Label: f.Label, From: f.From, Call: f.Call, Errno: f.Errno})
 	}
 	var errno syscall.Errno
 	var p *problem.Problem
 	if errors.As(err, &errno) && errors.As(err, &p) && strings.HasPrefix(p.What, "clone ") {
-		return bwrap.CloneMessage(errno)
+		return CloneMessage(errno)
 	}
 	return err.Error()
 }
