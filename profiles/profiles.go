@@ -30,7 +30,8 @@ import (
 // so that the same Inputs give the same Spec on every machine.
 type Inputs struct {
 	// Dir is the caller's working directory, absolute: ${PWD}, and where
-	// relative paths given to Load start. Empty: it does not exist any more.
+	// relative paths given to Load start. Empty: it has no path, because it was
+	// deleted or lies outside of the root directory.
 	Dir string
 	// Home is the caller's home directory, absolute: ${HOME} and ~/.
 	Home string

@@ -13,7 +13,8 @@ import (
 
 // Show writes p as one profile that extends nothing and holds no variables,
 // each value with the place that it came from. Load makes the same Spec of it.
-// It fails when a value has bytes that are not UTF-8, which TOML cannot hold.
+// A value with bytes that are not UTF-8, which TOML cannot hold, is written as a
+// comment; the error, a problem.List, then says which these are.
 func Show(w io.Writer, p *Profile) error {
 	s := shower{origins: p.Origins()}
 	s.comment("Profile " + p.Spec.Name + ", resolved from " + strings.Join(p.Sources, ", "))
@@ -25,11 +26,10 @@ func Show(w io.Writer, p *Profile) error {
 	for i := range p.Spec.Mounts {
 		s.mount(i, p)
 	}
-	if len(s.bad) > 0 {
-		return s.bad
+	if _, err := io.WriteString(w, s.text.String()); err != nil {
+		return err
 	}
-	_, err := io.WriteString(w, s.text.String())
-	return err
+	return s.bad.Err()
 }
 
 // shower writes TOML.
@@ -60,19 +60,30 @@ func (s *shower) table(t *table, p *Profile) {
 		s.text.WriteString("\n[" + t.name + ".set]\n")
 	}
 	for _, name := range sortedKeys(set) {
-		s.row(name, s.str(set[name], t.name+".set."+name), "env.set."+joinKey("", name))
-		s.str(name, t.name+".set")
+		at := t.name + ".set." + joinKey("", name)
+		if utf8.ValidString(name) {
+			s.str(name, set[name], at)
+		} else {
+			s.cannotHold(name, set[name], t.name+".set", name)
+		}
 	}
 }
 
 func (s *shower) mount(i int, p *Profile) {
 	at := "mounts" + indexOf(i)
-	s.text.WriteByte('\n')
-	s.line("[[mounts]]", s.from(at))
+	rows := shower{origins: s.origins}
+	rows.line("[[mounts]]", s.from(at))
 	for j := range mountKeys {
 		k := &mountKeys[j]
-		s.set(k.name, k.at(&p.Spec.Mounts[i]), at+"."+k.name)
+		rows.set(k.name, k.at(&p.Spec.Mounts[i]), at+"."+k.name)
 	}
+	text := rows.text.String()
+	if rows.bad != nil { // half of a mount would be another mount
+		text = strings.ReplaceAll("# "+strings.TrimSuffix(text, "\n"), "\n", "\n# ") + "\n"
+		text = strings.ReplaceAll(text, "\n# # ", "\n# ")
+	}
+	s.text.WriteString("\n" + text)
+	s.bad = append(s.bad, rows.bad...)
 }
 
 // set writes the row of a field, unless it holds nothing.
@@ -81,7 +92,11 @@ func (s *shower) set(name string, field any, at string) {
 	case *[]string:
 		words := make([]string, len(*f))
 		for i, v := range *f {
-			words[i] = s.str(v, at+indexOf(i))
+			words[i] = literal(v)
+			if !utf8.ValidString(v) {
+				s.cannotHold(name, v, at+indexOf(i), v)
+				words[i] = ""
+			}
 		}
 		s.list(name, words, at)
 	case *[]int:
@@ -92,7 +107,7 @@ func (s *shower) set(name string, field any, at string) {
 		s.list(name, words, at)
 	case *string:
 		if *f != "" {
-			s.row(name, s.str(*f, at), at)
+			s.str(name, *f, at)
 		}
 	default:
 		if text := plainText(field); text != "" {
@@ -155,6 +170,10 @@ func (s *shower) list(name string, words []string, at string) {
 	}
 	first := s.from(at + "[0]")
 	for i := range words {
+		if words[i] == "" {
+			s.longList(name, words, at)
+			return
+		}
 		if from := s.from(at + indexOf(i)); from != first {
 			s.longList(name, words, at)
 			return
@@ -169,7 +188,9 @@ func (s *shower) list(name string, words []string, at string) {
 func (s *shower) longList(name string, words []string, at string) {
 	s.line(name+" = [", "")
 	for i, w := range words {
-		s.line("  "+w+",", s.from(at+indexOf(i)))
+		if w != "" {
+			s.line("  "+w+",", s.from(at+indexOf(i)))
+		}
 	}
 	s.line("]", "")
 }
@@ -178,12 +199,26 @@ func (s *shower) row(name, text, at string) {
 	s.line(joinKey("", name)+" = "+text, s.from(at))
 }
 
-// str writes a string that reads back as v: what would be a variable is not.
-func (s *shower) str(v, at string) string {
-	if !utf8.ValidString(v) {
-		s.bad = append(s.bad, &problem.Problem{What: at, Why: strconv.Quote(v) + " is not UTF-8 text and cannot be written as TOML"})
+// str writes the row of a string.
+func (s *shower) str(name, v, at string) {
+	if utf8.ValidString(v) {
+		s.row(name, literal(v), at)
+	} else {
+		s.cannotHold(name, v, at, v)
 	}
-	return tomlString(strings.ReplaceAll(v, "${", "$${"))
+}
+
+// literal is a string that reads back as v: what would be a variable is not.
+func literal(v string) string { return tomlString(strings.ReplaceAll(v, "${", "$${")) }
+
+// cannotHold writes a comment in the place of a value that TOML has no way to
+// write, because of the word bad in it.
+func (s *shower) cannotHold(name, v, at, bad string) {
+	s.bad = append(s.bad, &problem.Problem{What: at, Why: strconv.Quote(bad) + " is not UTF-8 text: it is in a comment, because TOML cannot hold it"})
+	if !isBare(name) {
+		name = strconv.Quote(name)
+	}
+	s.line("# "+commentText(name+" = "+strconv.Quote(v)), s.from(at))
 }
 
 func (s *shower) from(at string) string {

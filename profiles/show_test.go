@@ -289,14 +289,39 @@ func TestShowCopesWithAChangedSpec(t *testing.T) {
 	}
 }
 
-func TestWhatTOMLCannotHoldIsNotShown(t *testing.T) {
+func TestWhatTOMLCannotHoldIsAComment(t *testing.T) {
 	w := newWorld(t)
-	w.env["BYTES"] = "\xff"
-	p := w.loadText("[env]\nset = { X = \"${env:BYTES}\" }\n[command]\nargs = [\"${env:BYTES}\"]\n")
+	w.env["BYTES"] = "/a\xff"
+	p := w.loadText(`[env]
+keep = ["A"]
+set = { X = "${env:BYTES}", Y = "y" }
+[command]
+args = ["a", "${env:BYTES}", "b"]
+[[mounts]]
+source = "${env:BYTES}"
+target = "/data"
+`)
+	p.Spec.Env.Set["\xfe"] = "z"
 	var b bytes.Buffer
 	err := Show(&b, p)
-	if err == nil || b.Len() > 0 || !strings.Contains(err.Error(), `env.set.X: "\xff" is not UTF-8 text`) || !strings.Contains(err.Error(), "command.args[0]") {
-		t.Errorf("wrote %q, %v", b.String(), err)
+	for _, says := range []string{
+		`env.set.X: "/a\xff" is not UTF-8 text`, `env.set: "\xfe" is not`, `command.args[1]: "/a\xff" is not`, `mounts[0].source: "/a\xff" is not`,
+	} {
+		if err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%v does not say %s", err, says)
+		}
+	}
+	for _, row := range []string{
+		"keep = [\"A\"]  # p.toml:2\n", `# X = "/a\xff"  # p.toml:3` + "\n", "Y = \"y\"  # p.toml:3\n", `# "\xfe" = "z"` + "\n",
+		"# args = \"/a\\xff\"  # p.toml:5\nargs = [\n  \"a\",  # p.toml:5\n  \"b\",  # p.toml:5\n]\n",
+		"\n# [[mounts]]  # p.toml:6\n# type = \"bind\"\n# source = \"/a\\xff\"  # p.toml:7\n# target = \"/data\"  # p.toml:8\n",
+	} {
+		if !strings.Contains(b.String(), row) {
+			t.Errorf("no %q in\n%s", row, &b)
+		}
+	}
+	if again := w.loadText(b.String()); len(again.Spec.Mounts) != 0 {
+		t.Errorf("half of a mount is left: %v", again.Spec.Mounts)
 	}
 }
 

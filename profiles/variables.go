@@ -75,7 +75,7 @@ func (d *decoder) variable(at *keyPath, name string) (string, bool) {
 		return d.in.Home, true
 	case "PWD":
 		if d.in.Dir == "" {
-			return d.unset(at, name, "the current directory does not exist any more", "change to a directory that exists")
+			return d.unset(at, name, "the current directory has no path: it was deleted, or it is outside of the root directory", "change to another directory")
 		}
 		return d.in.Dir, true
 	case "UID":

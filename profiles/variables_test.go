@@ -119,7 +119,7 @@ func TestWithoutADirectoryOrHomeOnlyTheirVariablesFail(t *testing.T) {
 	full := w.dir + "/"
 	w.in.Dir, w.in.Home = "", ""
 	w.load(full + "p.toml")
-	want := `DIR/q.toml:2:1: mounts[0].source: ${PWD} has no value: the current directory does not exist any more | change to a directory that exists
+	want := `DIR/q.toml:2:1: mounts[0].source: ${PWD} has no value: the current directory has no path: it was deleted, or it is outside of the root directory | change to another directory
 DIR/q.toml:4:1: mounts[1].source: ${HOME} has no value: the home directory is not known | set HOME in the environment
 DIR/q.toml:6:1: mounts[2].source: ${HOME} has no value: the home directory is not known | set HOME in the environment`
 	if got := w.errors(full + "q.toml"); got != want {

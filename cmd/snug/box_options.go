@@ -106,11 +106,8 @@ func (b *box) namespaceOptions() []*kong.Flag {
 		b.option("share", "NS,...", "Share these namespaces with the host: user, pid, net, ipc, uts, cgroup, time.", share),
 		b.option("unshare", "NS,...", "Make these namespaces new, or all.", unshare),
 		b.option("hostname", "NAME", "Host name inside.", func(c *changing, v string) error {
-			if v == "" {
-				return badValue("is empty")
-			}
 			c.Namespaces.Hostname = v
-			return nil
+			return asInProfiles("namespaces.hostname", v)
 		}),
 	}
 }
@@ -123,7 +120,7 @@ func (b *box) limitOptions() []*kong.Flag {
 				return badValueTry("--memory 512MiB", "%v", err)
 			}
 			c.Limits.Memory = n
-			return positive(v, float64(n))
+			return positive("memory", v, float64(n))
 		}),
 		b.limit("cpus", "NUMBER", "CPUs' worth of time: 1.5.", func(c *changing, v string) error {
 			n, err := strconv.ParseFloat(v, 64)
@@ -131,7 +128,7 @@ func (b *box) limitOptions() []*kong.Flag {
 				return badValueTry("--cpus 1.5", "%q is not a number of CPUs", v)
 			}
 			c.Limits.CPUs = n
-			return positive(v, n)
+			return positive("cpus", v, n)
 		}),
 		b.limit("pids", "NUMBER", "Processes and threads at a time.", func(c *changing, v string) error {
 			n, err := strconv.ParseInt(v, 10, 64)
@@ -139,7 +136,7 @@ func (b *box) limitOptions() []*kong.Flag {
 				return badValueTry("--pids 100", "%q is not a number of processes", v)
 			}
 			c.Limits.PIDs = n
-			return positive(v, float64(n))
+			return positive("pids", v, float64(n))
 		}),
 		b.limit("timeout", "TIME", "End the command after this time: 90s, 1h30m. The exit code is then 124.", func(c *changing, v string) error {
 			return duration(&c.Limits.Timeout, "timeout", v)

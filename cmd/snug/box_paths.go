@@ -54,8 +54,8 @@ func tmpfsOptions(m *mounts.Mount, list string) (err error) {
 		key, value, _ := strings.Cut(word, "=")
 		switch key {
 		case "size":
-			if m.Size, err = units.ParseBytes(value); err == nil {
-				err = positive(value, float64(m.Size))
+			if m.Size, err = units.ParseBytes(value); err == nil && m.Size == 0 {
+				err = badValueTry("--tmpfs DST, for the kernel's own limit: half of the memory", "a file system of %q bytes has no room", value)
 			}
 		case "mode":
 			var mode units.FileMode

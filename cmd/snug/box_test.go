@@ -1,17 +1,21 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
+	"github.com/snug-sandbox/snug/internal/problem"
 	"github.com/snug-sandbox/snug/internal/units"
 	"github.com/snug-sandbox/snug/mounts"
 	"github.com/snug-sandbox/snug/namespaces"
 	"github.com/snug-sandbox/snug/network"
+	"github.com/snug-sandbox/snug/profiles"
 	"github.com/snug-sandbox/snug/spec"
 )
 
@@ -260,11 +264,55 @@ func TestBadValues(t *testing.T) {
 		{"bind", ""}, {"bind", ":/x"}, {"bind", "/x:y"}, {"bind", "a:b:c"}, {"ro-bind", "/x:"},
 		{"tmpfs", "x"}, {"tmpfs", ""}, {"tmpfs", "/x:size=big"}, {"tmpfs", "/x:mode=9"}, {"tmpfs", "/x:foo"},
 		{"symlink", "/x"}, {"symlink", ":/x"}, {"symlink", "a:b"}, {"mask", "x"}, {"rootfs", ""}, {"workdir", "x"},
-		{"env", "A"}, {"env", "=B"}, {"keep-env", "A=B"}, {"unset-env", ""}, {"hostname", ""},
+		{"env", "A"}, {"env", "=B"}, {"keep-env", "A=B"}, {"unset-env", ""}, {"keep-env", "A*B"}, {"unset-env", "${X}"},
+		{"hostname", ""}, {"hostname", "a b"}, {"hostname", "a/b"}, {"hostname", "-a"}, {"hostname", "ä"}, {"hostname", strings.Repeat("x", 65)},
 	} {
 		_, err := changed(t, spec.Spec{}, "--"+c.option+"="+c.value)
 		if err == nil || !strings.Contains(err.Error(), "--"+c.option+": ") {
 			t.Errorf("--%s=%s: %v", c.option, c.value, err)
+		}
+	}
+}
+
+// The remedy is one that works.
+func TestRemediesOfLimits(t *testing.T) {
+	const lift = " none, to lift the profile's limit"
+	for option, fix := range map[string]string{
+		"timeout=0": "--timeout" + lift, "timeout=0s": "--timeout" + lift, "timeout=-5": "--timeout" + lift, "timeout=0.0": "--timeout" + lift,
+		"grace=00": "--grace" + lift, "timeout=10": "--timeout 10s", "timeout=1.5": "--timeout 1.5s", "timeout=1e3": "--timeout 90s", "timeout=": "--timeout 90s",
+		"timeout=999999999h": "--timeout" + lift, "timeout=99999999999999": "--timeout" + lift, "memory=0": "--memory" + lift, "cpus=0": "--cpus" + lift, "pids=-1": "--pids" + lift,
+		"tmpfs=/x:size=0": "--tmpfs DST",
+	} {
+		_, err := changed(t, spec.Spec{}, "--"+option)
+		if p := new(problem.Problem); !errors.As(err, &p) || !strings.HasPrefix(p.Fix, fix) {
+			t.Errorf("--%s: %v, try %q, want %q", option, err, p.Fix, fix)
+		}
+	}
+	_, err := changed(t, spec.Spec{}, "--timeout=999999999h")
+	if err == nil || !strings.Contains(err.Error(), "is longer than 2562047h") {
+		t.Errorf("%v", err)
+	}
+}
+
+// What a word must be is decided in one place, for profiles and options.
+func TestWordsAreThoseOfProfiles(t *testing.T) {
+	in := profiles.Inputs{Dir: t.TempDir(), UID: os.Getuid()}
+	for option, key := range map[string]string{"hostname": "namespaces.hostname", "keep-env": "env.keep", "unset-env": "env.unset"} {
+		for _, word := range []string{"a", "A_1", "a.b", "a b", "a/b", "ä", "-a", "a-", "A*", "*", "A*B", "", "x:y", "${A}", strings.Repeat("x", 64), strings.Repeat("x", 65)} {
+			table, name, _ := strings.Cut(key, ".")
+			value := strconv.Quote(word)
+			if table == "env" {
+				value = "[" + value + "]"
+			}
+			file := filepath.Join(in.Dir, "p.toml")
+			text := "version = 1\n[" + table + "]\n" + name + " = " + strings.ReplaceAll(value, "${", "$${") + "\n"
+			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			_, optionErr := changed(t, spec.Spec{}, "--"+option+"="+word)
+			if profileErr := profiles.Check(in, file); (optionErr == nil) != (profileErr == nil) {
+				t.Errorf("--%s %q: %v, but in a profile: %v", option, word, optionErr, profileErr)
+			}
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"strconv"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/snug-sandbox/snug/internal/units"
 	"github.com/snug-sandbox/snug/namespaces"
 	"github.com/snug-sandbox/snug/network"
+	"github.com/snug-sandbox/snug/profiles"
 )
 
 // limit returns an option for a limit, for which "none" lifts the profile's.
@@ -40,24 +42,36 @@ func lift(c *changing, limit string) {
 
 // positive refuses a limit that is not above zero: in a Spec, zero means that
 // there is no limit.
-func positive(text string, n float64) error {
+func positive(option, text string, n float64) error {
 	if n <= 0 {
-		return badValueTry("none, to lift the profile's limit", "%q is not more than 0", text)
+		return badValueTry("--"+option+" none, to lift the profile's limit", "%q is not more than 0", text)
 	}
 	return nil
 }
 
 func duration(to *units.Duration, option, text string) error {
 	d, err := units.ParseDuration(text)
-	if err != nil {
-		fix := ""
-		if _, numErr := strconv.ParseFloat(text, 64); numErr == nil {
-			fix = "--" + option + " " + text + "s"
-		}
-		return badValueTry(fix, "%v", err)
+	seconds, secondsErr := units.ParseDuration(text + "s") // of a bare number
+	switch {
+	case err == nil:
+		*to = d
+		return positive(option, text, float64(d))
+	case errors.Is(err, units.ErrRange), errors.Is(secondsErr, units.ErrRange):
+		return badValueTry("--"+option+" none, to lift the profile's limit", "%v", err)
+	case secondsErr == nil && seconds <= 0:
+		return positive(option, text, 0)
+	case secondsErr == nil:
+		return badValueTry("--"+option+" "+text+"s", "%v", err)
 	}
-	*to = d
-	return positive(text, float64(d))
+	return badValueTry("--"+option+" 90s", "%v", err)
+}
+
+// asInProfiles holds a word to the rule of a profile's key.
+func asInProfiles(key, word string) error {
+	if want := profiles.Expected(key, word); want != "" {
+		return badValue("%q is not %s", word, want)
+	}
+	return nil
 }
 
 func id(set func(*changing, *int)) func(*changing, string) error {
@@ -142,10 +156,10 @@ func unsetEnv(c *changing, v string) error {
 }
 
 func envName(v string) error {
-	if v == "" || strings.Contains(v, "=") {
+	if strings.Contains(v, "=") {
 		return badValueTry("--env NAME=VALUE sets a value", "%q is not the name of a variable", v)
 	}
-	return nil
+	return asInProfiles("env.keep", v)
 }
 
 // without returns list less one word, in memory of its own.

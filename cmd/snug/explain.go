@@ -60,11 +60,23 @@ func (v *explainVerb) do(std streams) error {
 	if refused == nil {
 		view.Notes = steps.Notes
 	}
+	view.Notes = append(view.Notes, notesFor(facts.UID)...)
 	if err := v.print(std, view, steps); err != nil {
 		return err
 	}
 	return s.blame(refused)
 }
+
+// notesFor says what a sandbox does not do for root: the kernel lets the owner
+// read his files, whatever namespaces and capabilities there are.
+func notesFor(uid int) []string {
+	if uid != 0 {
+		return nil
+	}
+	return []string{rootNote}
+}
+
+const rootNote = "you are root, and so is the command to files that it is shown: it can read those that only root may read, such as /etc/shadow; as an ordinary user it could not"
 
 func (v *explainVerb) print(std streams, view *view, steps *plan.Plan) error {
 	out := bufio.NewWriter(std.out)

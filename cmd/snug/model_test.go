@@ -1,6 +1,9 @@
 package main
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"reflect"
 	"strings"
@@ -108,6 +111,67 @@ func TestTree(t *testing.T) {
 `
 	if got.String() != want {
 		t.Errorf("got\n%s", got.String())
+	}
+}
+
+func TestColumnsStayInLine(t *testing.T) {
+	var got strings.Builder
+	long := strings.Repeat("x", 60)
+	mounts := []viewMount{
+		{Target: "/été", what: "\x1b of the host", Mode: "rw", From: "here"}, {Target: "/a\nb", what: "b", Mode: "ro", From: "here"},
+		{Target: "/" + long, what: "long", Mode: "ro", From: "here"},
+		{Target: "/z", what: "/no/" + long, Mode: "ro", From: "here", Left: true},
+		{Target: "/zz", what: long + long}, {Target: "/zzz", what: "short", Left: true, From: "here"},
+	}
+	teller{&got}.tree(&view{Root: viewRoot{"empty", "ro"}, Mounts: mounts})
+	want := `  /       ro  empty
+    a\nb  ro  b                            here
+    ` + long + `
+          ro  long                         here
+    z     ro  /no/` + long + ` (not there: left out)
+                                           here
+    zz        ` + long + long + `
+    zzz       short (not there: left out)  here
+    été   rw  \x1b of the host             here
+`
+	if got.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", got.String(), want)
+	}
+}
+
+func TestLookAt(t *testing.T) {
+	dir := t.TempDir()
+	own := dir + "/own"
+	for _, make := range []func() error{
+		func() error { return os.MkdirAll(own+"/in", 0o700) }, func() error { return os.Symlink("loop", dir+"/loop") },
+		func() error { return os.Chmod(own, 0) },
+	} {
+		if err := make(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	defer os.Chmod(own, 0o700)
+	tests := map[string]string{
+		dir: "false ", dir + "/none": "true does not exist", "/etc/passwd/x": "true does not exist",
+		dir + "/loop": "false cannot be reached: too many levels of symbolic links",
+		own + "/in":   "false ", // the sandbox has the power over what is the caller's
+	}
+	if _, err := os.Stat("/proc/1/root/x"); errors.Is(err, fs.ErrPermission) {
+		tests["/proc/1/root/x"] = "false cannot be reached: you have no permission for /proc/1/root"
+	}
+	for path, want := range tests {
+		if missing, why := lookAt(path); fmt.Sprint(missing, " ", why) != want {
+			t.Errorf("%s: %v, %q, want %s", path, missing, why, want)
+		}
+	}
+}
+
+func TestRootIsToldWhatItGivesAway(t *testing.T) {
+	if got := strings.Join(notesFor(0), ""); !strings.Contains(got, "/etc/shadow") {
+		t.Errorf("root is told %q", got)
+	}
+	if got := notesFor(1000); got != nil {
+		t.Errorf("another user is told %q", got)
 	}
 }
 

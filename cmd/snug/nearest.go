@@ -1,6 +1,9 @@
 package main
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // nearest returns the word of a list that was probably meant by a misspelt or
 // shortened one, or "" when none is close: a third of its letters may differ.
@@ -16,6 +19,56 @@ func nearest(word string, list []string) string {
 		}
 	}
 	return best
+}
+
+// meantOption returns what was probably meant by an option that is none of the
+// list, or "".
+func meantOption(word string, list []string) string {
+	if word, _, _ = strings.Cut(word, "="); otherName(word) != "" {
+		if name, _, _ := strings.Cut(otherName(word), " "); slices.Contains(list, name) {
+			return otherName(word)
+		}
+	}
+	// A word too many in front: --as-pid1.
+	for rest := word; ; {
+		_, tail, ok := strings.Cut(strings.TrimLeft(rest, "-"), "-")
+		if rest = "--" + tail; !ok {
+			break
+		}
+		if slices.Contains(list, rest) {
+			return rest
+		}
+	}
+	if !strings.HasPrefix(word, "--no") {
+		// Whoever does not write "no" does not mean it.
+		list = slices.DeleteFunc(slices.Clone(list), func(s string) bool { return strings.HasPrefix(s, "--no-") })
+	}
+	return nearest(word, list)
+}
+
+// otherName is what other programs of this kind call an option of ours.
+func otherName(word string) string {
+	switch word {
+	case "--as-pid-1", "--init":
+		return "--pid1"
+	case "--chdir", "--cwd":
+		return "--workdir"
+	case "--setenv":
+		return "--env"
+	case "--unsetenv":
+		return "--unset-env"
+	case "--cap-add":
+		return "--cap"
+	case "--volume", "--mount", "-v":
+		return "--bind"
+	case "--network", "--share-net":
+		return "--net host"
+	case "--unshare-all", "--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup":
+		return "--unshare " + strings.TrimPrefix(word, "--unshare-")
+	case "--ro-bind-try", "--dev-bind-try", "--bind-try":
+		return strings.TrimSuffix(word, "-try")
+	}
+	return ""
 }
 
 // distance is the number of letters to insert, delete, replace or swap with

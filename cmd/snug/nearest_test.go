@@ -20,6 +20,23 @@ func TestNearest(t *testing.T) {
 	}
 }
 
+func TestMeantOption(t *testing.T) {
+	list := flagNames(runNode(nil))
+	for word, want := range map[string]string{
+		"--as-pid1": "--pid1", "--as-pid-1": "--pid1", "--run-as-uid": "--uid", "--no-pid2": "--no-pid1", "--no-lingr": "--no-linger",
+		"--memroy": "--memory", "--mem": "--memory", "--chdir": "--workdir", "--chdir=/x": "--workdir", "--setenv": "--env", "--cap-add": "--cap",
+		"--unshare-all": "--unshare all", "--unshare-net": "--unshare net", "--share-net": "--net host", "--ro-bind-try": "--ro-bind", "--volume": "--bind",
+		"--zzzzzz": "", "--": "", "-": "", "--z-": "",
+	} {
+		if got := meantOption(word, list); got != want {
+			t.Errorf("%s: %q, want %q", word, got, want)
+		}
+	}
+	if got := meantOption("--chdir", []string{"--json"}); got != "" {
+		t.Errorf("%q is none of the list", got)
+	}
+}
+
 func TestDistance(t *testing.T) {
 	for _, c := range []struct {
 		a, b string

@@ -153,7 +153,7 @@ func mistake(n *kong.Node, err error) error {
 	case strings.HasPrefix(text, "unknown flag "):
 		p.What = before(strings.TrimPrefix(text, "unknown flag "), ", did you mean")
 		p.Why = fmt.Sprintf("%q has no such option", n.Path())
-		if near := nearest(p.What, flagNames(n)); near != "" {
+		if near := meantOption(p.What, flagNames(n)); near != "" {
 			p.Fix = near + ", or " + p.Fix + " for all options"
 		}
 	case strings.HasPrefix(text, "unexpected argument "):

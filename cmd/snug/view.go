@@ -1,11 +1,15 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/snug-sandbox/snug/internal/plan"
 	"github.com/snug-sandbox/snug/mounts"
@@ -63,6 +67,7 @@ type viewMount struct {
 	From    string `json:"from"`              // the rule that decides: a line of a profile, an option, what is always there
 	Over    string `json:"over,omitempty"`    // the rule for the same target that it wins over
 	Missing bool   `json:"missing,omitempty"` // the source is not there
+	Refused string `json:"refused,omitempty"` // why run will fail because of the source
 	Left    bool   `json:"left_out,omitempty"`
 	Risk    string `json:"risk,omitempty"`
 	what    string
@@ -232,9 +237,10 @@ func mountViews(r spec.Resolved, rules rules) []viewMount {
 			view.Mode = view.Flags[:2]
 		}
 		if m.Type == mounts.Bind || m.Type == mounts.DevBind {
-			_, err := os.Stat(m.Source)
-			view.Missing = err != nil
-			view.Left = view.Missing && m.Optional
+			view.Missing, view.Refused = lookAt(m.Source)
+			if view.Left = view.Missing && m.Optional; view.Left {
+				view.Refused = ""
+			}
 		}
 		if view.Left && !strings.HasPrefix(m.From, "mounts[") {
 			continue // nobody asked for it
@@ -247,6 +253,44 @@ func mountViews(r spec.Resolved, rules rules) []viewMount {
 		views = append(views, view)
 	}
 	return views
+}
+
+// lookAt says whether a source is missing, and what speaks against mounting it.
+func lookAt(source string) (missing bool, refused string) {
+	_, err := os.Stat(source)
+	switch {
+	case err == nil:
+	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR):
+		return true, "does not exist"
+	case errors.Is(err, unix.EACCES):
+		if dir := closedDir(source); dir != "" {
+			return false, "cannot be reached: you have no permission for " + dir
+		}
+	default:
+		if e := new(fs.PathError); errors.As(err, &e) {
+			err = e.Err
+		}
+		return false, "cannot be reached: " + err.Error()
+	}
+	return false, ""
+}
+
+// closedDir is the directory on the way to path that does not let the caller
+// pass; "" when it is the caller's own, because the sandbox has the power over
+// those while it is built.
+func closedDir(path string) string {
+	for i := 1; i < len(path); i++ {
+		dir := path[:i]
+		if path[i] != '/' || unix.Access(dir, unix.X_OK) != unix.EACCES {
+			continue
+		}
+		var st unix.Stat_t
+		if unix.Stat(dir, &st) == nil && int(st.Uid) == os.Geteuid() && int(st.Gid) == os.Getegid() {
+			return ""
+		}
+		return dir
+	}
+	return path
 }
 
 func isMount(typ string) bool {
@@ -343,8 +387,8 @@ func warnings(v *view) []string {
 		if m.Risk != "" {
 			list = append(list, m.Source+": "+m.Risk+" ("+m.From+")")
 		}
-		if m.Missing && !m.Left {
-			list = append(list, m.Source+" does not exist: run will fail ("+m.From+")")
+		if m.Refused != "" {
+			list = append(list, m.Source+" "+m.Refused+": run will fail ("+m.From+")")
 		}
 	}
 	return list

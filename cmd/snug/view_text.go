@@ -45,10 +45,13 @@ func (v *view) write(w io.Writer) {
 type teller struct{ w io.Writer }
 
 func (t teller) line(format string, args ...any) {
-	// One line stays one: a name in a profile of somebody else's shall not add
-	// lines of its own.
-	text := strings.ReplaceAll(fmt.Sprintf(format, args...), "\n", `\n`)
-	fmt.Fprintln(t.w, strings.TrimRight(problem.Printable(text), " "))
+	fmt.Fprintln(t.w, strings.TrimRight(oneLine(fmt.Sprintf(format, args...)), " "))
+}
+
+// oneLine shows one line of text as one: a name in a profile of somebody
+// else's shall not add lines of its own.
+func oneLine(text string) string {
+	return problem.Printable(strings.NewReplacer("\n", `\n`, "\t", `\t`).Replace(text))
 }
 
 func (t teller) points(title string, list []string, none string) {

@@ -3,6 +3,7 @@ package main
 import (
 	"sort"
 	"strings"
+	"unicode/utf8"
 )
 
 // branch is a path inside that something is mounted at, with what is mounted
@@ -54,15 +55,37 @@ func (t teller) tree(v *view) {
 	rows = append(rows, row{"/", v.Root.Mode, v.Root.What, ""})
 	rows = appendMounts(rows, "", root)
 	rows = appendBelow(rows, "  ", root)
-	widths := [2]int{}
-	for _, r := range rows {
-		widths[0] = max(widths[0], min(len(r.name), 40))
-		widths[1] = max(widths[1], min(len(r.what), 60))
+	t.columns(rows)
+}
+
+// columns aligns rows. What does not fit into its column has a line of its own:
+// one long path shall not move all the others apart.
+func (t teller) columns(rows []row) {
+	const mostName, mostWhat = 40, 72
+	name, what := 0, 0
+	for i := range rows {
+		rows[i].name, rows[i].what = oneLine(rows[i].name), oneLine(rows[i].what)
+		if n := letters(rows[i].name); n <= mostName {
+			name = max(name, n)
+		}
+		if n := letters(rows[i].what); n <= mostWhat {
+			what = max(what, n)
+		}
 	}
 	for _, r := range rows {
-		t.line("  %-*s  %-2s  %-*s  %s", widths[0], r.name, r.mode, widths[1], r.what, r.from)
+		if letters(r.name) > mostName {
+			t.line("  %s", r.name)
+			r.name = ""
+		}
+		if letters(r.what) > mostWhat && r.from != "" {
+			t.line("  %-*s  %-2s  %s", name, r.name, r.mode, r.what)
+			r.name, r.mode, r.what = "", "", ""
+		}
+		t.line("  %-*s  %-2s  %-*s  %s", name, r.name, r.mode, what, r.what, r.from)
 	}
 }
+
+func letters(s string) int { return utf8.RuneCountInString(s) }
 
 // row is one line of the tree.
 type row struct{ name, mode, what, from string }
@@ -86,7 +109,7 @@ func appendMounts(rows []row, name string, b *branch) []row {
 		if m.Over != "" {
 			from += ", over " + m.Over
 		}
-		if m.Risk != "" || m.Missing && !m.Left {
+		if m.Risk != "" || m.Refused != "" {
 			from = "! " + from
 		}
 		rows = append(rows, row{name, m.Mode, what, from})
