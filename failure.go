@@ -12,11 +12,12 @@ import (
 )
 
 // setupFailed makes a problem of a step that the kernel refused.
-func (c *Cmd) setupFailed(o child.Outcome) error {
+func (c *Cmd) setupFailed(o child.Outcome, detail string) error {
 	if o.Failed < 0 {
 		return c.abandon(killedInSetup(o.Killed))
 	}
 	failed := stepError(&c.plan.Program, o.Failed, o.Errno)
+	failed.Detail = detail
 	step := &c.plan.Program.Steps[o.Failed]
 	cause, p := CauseSetup, &problem.Problem{What: failed.Label, Err: failed}
 	if step.Exec {

@@ -106,6 +106,8 @@ type StepError struct {
 	From  string        `json:"from,omitempty"` // the entry of the Spec that it is part of, "mounts[2]"
 	Call  string        `json:"call"`           // the system call
 	Errno syscall.Errno `json:"errno"`
+	// Detail is what was found instead, where that says more than the errno.
+	Detail string `json:"detail,omitempty"`
 	Name  string        `json:"errno_name"` // of Errno, "ENOENT"
 
 	exec bool // the step was to execute the command

@@ -96,13 +96,24 @@ func (c *Cmd) launch() error {
 	if c.process != nil {
 		return nil
 	}
+	detail := c.detail(p)
 	outcome, err := p.Wait()
 	group.remove()
 	c.terminal.drain()
 	if err != nil {
 		return c.abandon(err)
 	}
-	return c.setupFailed(outcome)
+	return c.setupFailed(outcome, detail)
+}
+
+// detail is what the failed step's memory says.
+func (c *Cmd) detail(p *child.Process) string {
+	if failed := p.Outcome().Failed; failed >= 0 {
+		if at := c.plan.Program.Steps[failed].Detail; at != 0 {
+			return p.Text(at)
+		}
+	}
+	return ""
 }
 
 // attend does the parent's part of the plan until the command was executed;

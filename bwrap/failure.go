@@ -44,6 +44,8 @@ type Step struct {
 	From  string // the mount of the Spec that it is part of, "mounts[2]"
 	Call  string
 	Errno syscall.Errno
+	// Detail is what was found instead of what was expected.
+	Detail string
 }
 
 // Message returns what bubblewrap says where a step of the set-up fails.
@@ -179,7 +181,7 @@ func (op Operation) linkMessage(s Step, text string) string {
 	case s.Call == "readlinkat" && s.Errno == syscall.EINVAL:
 		return at + ": destination exists and is not a symlink"
 	case s.Call == "futex":
-		return at + ": existing destination is another symlink"
+		return at + ": existing destination is " + s.Detail
 	}
 	return at + ": " + text
 }

@@ -26,7 +26,7 @@ func Main(args []string) int {
 	if err != nil {
 		var usage *UsageError
 		if errors.As(err, &usage) {
-			fmt.Fprint(os.Stderr, Usage())
+			fmt.Fprint(os.Stderr, Usage(os.Args[0]))
 			return codeFailed
 		}
 		return die(prefix, err.Error())
@@ -36,7 +36,7 @@ func Main(args []string) int {
 	}
 	switch {
 	case request.Help:
-		fmt.Fprint(os.Stdout, Usage())
+		fmt.Fprint(os.Stdout, Usage(os.Args[0]))
 		return 0
 	case request.Version:
 		fmt.Fprintln(os.Stdout, "bubblewrap "+Version)
@@ -133,7 +133,7 @@ func write(fd int, text string) error {
 func (b run) message(result *snug.Result, err error) string {
 	if result != nil && result.Failure != nil {
 		f := result.Failure
-		return b.request.Message(Step{Label: f.Label, From: f.From, Call: f.Call, Errno: f.Errno})
+		return b.request.Message(Step{Label: f.Label, From: f.From, Call: f.Call, Errno: f.Errno, Detail: f.Detail})
 	}
 	var errno syscall.Errno
 	var p *problem.Problem

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/snug-sandbox/snug/internal/units"
 	"github.com/snug-sandbox/snug/mounts"
@@ -163,8 +164,11 @@ func (r *Request) filters(around Surroundings) ([][]byte, error) {
 		fds = []int{*r.Seccomp}
 	}
 	var list [][]byte
-	for _, fd := range fds {
+	for i, fd := range fds {
 		data, err := around.Data(fd)
+		if slices.Contains(fds[:i], fd) {
+			err = syscall.EBADF // it was closed
+		}
 		switch {
 		case err != nil:
 			return nil, Failed("Can't read seccomp data", err)

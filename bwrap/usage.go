@@ -1,9 +1,9 @@
 package bwrap
 
-// Usage is what --help prints.
-func Usage() string { return usage }
+// Usage is what --help prints, for a program that was called by the given name.
+func Usage(name string) string { return "usage: " + name + usage }
 
-const usage = `usage: bwrap [OPTIONS...] [--] COMMAND [ARGS...]
+const usage = ` [OPTIONS...] [--] COMMAND [ARGS...]
 
     --help                       Print this help
     --version                    Print the version of bubblewrap that this behaves like

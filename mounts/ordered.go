@@ -146,10 +146,10 @@ func (b *builder) orderedLink(r Resolved) error {
 	made := b.Do(label, plan.Symlinkat, b.Text(r.Source), plan.Reg(parent), b.Text(name)).Accept(syscall.EEXIST)
 	text := r.Source + "\x00"
 	text += strings.Repeat("\x00", -len(text)&3)
-	buffer := b.Space(len(text))
+	buffer := b.Space(max(len(text), 256))
 	done := b.Do("close parent", plan.Close, plan.Reg(parent))
 	made.ElseHere()
-	b.Do(label, plan.Readlinkat, plan.Reg(parent), b.Text(name), buffer, plan.Num(uint64(len(text)))).
+	b.Do(label, plan.Readlinkat, plan.Reg(parent), b.Text(name), buffer, plan.Num(uint64(max(len(text), 256)-1))).
 		Help(&program.Help{Errno: syscall.EINVAL, Why: "something else is there"})
 	b.EqualText(label, buffer, text, &program.Help{Errno: syscall.EAGAIN, Why: "another link is there"})
 	b.Close(parent)

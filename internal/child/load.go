@@ -11,6 +11,7 @@ import (
 // data of a program.
 type image struct {
 	memory []byte
+	data   []byte // of the program
 	region *region
 	moves  bool // the first process hands over to another one
 }
@@ -43,6 +44,7 @@ func (img *image) load(p *program.Program) {
 	ops := unsafe.Slice(first, len(p.Steps)+1)[:len(p.Steps)]
 	data := free[len(p.Steps)*int(unsafe.Sizeof(op{})):]
 	copy(data, p.Data)
+	img.data = data[:len(p.Data)]
 	for _, r := range p.Relocs {
 		*(*unsafe.Pointer)(unsafe.Pointer(&data[r.At])) = unsafe.Pointer(&data[r.To])
 	}

@@ -1,6 +1,9 @@
 package child
 
-import "syscall"
+import (
+	"bytes"
+	"syscall"
+)
 
 // Outcome is what became of a child.
 type Outcome struct {
@@ -27,6 +30,13 @@ type Outcome struct {
 type Note struct {
 	Step  int
 	Errno syscall.Errno
+}
+
+// Text returns the C string at an offset of the program's data, as the child
+// left it.
+func (p *Process) Text(offset uint32) string {
+	text, _, _ := bytes.Cut(p.image.data[offset:], []byte{0})
+	return string(text)
 }
 
 // Wait waits for the end of the process that stays and releases everything

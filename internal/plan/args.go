@@ -116,13 +116,13 @@ func (b *Builder) CopyPointer(label, text string, to program.Arg) {
 }
 
 // Filter adds the step that loads a seccomp filter, an array of struct
-// sock_filter (seccomp(2)).
+// sock_filter. It is prctl(2), which filters usually allow, not seccomp(2):
+// another one may follow.
 func (b *Builder) Filter(label string, filter []byte) Step {
-	const setModeFilter = 1
 	code := b.Bytes(filter)
 	fprog := b.Words(uint64(len(filter)/8), 0)
 	b.Point(fprog, 8, code)
-	return b.Do(label, Seccomp, Num(setModeFilter), Num(0), fprog)
+	return b.Do(label, Prctl, Num(unix.PR_SET_SECCOMP), Num(unix.SECCOMP_MODE_FILTER), fprog, Num(0), Num(0))
 }
 
 // Equal adds the step that fails with EAGAIN unless the 32-bit word at a is
@@ -138,6 +138,6 @@ func (b *Builder) EqualText(label string, a program.Arg, text string, help *prog
 	for i := 0; i < len(text); i += 4 {
 		word := a
 		word.Value += uint64(i)
-		b.Equal(label, word, binary.NativeEndian.Uint32([]byte(text[i:i+4]))).Help(help)
+		b.Equal(label, word, binary.NativeEndian.Uint32([]byte(text[i:i+4]))).Help(help).get().Detail = uint32(a.Value)
 	}
 }

@@ -46,7 +46,6 @@ var (
 	Recvfrom      = program.Call{Name: "recvfrom", Nr: unix.SYS_RECVFROM}
 	RtSigaction   = program.Call{Name: "rt_sigaction", Nr: unix.SYS_RT_SIGACTION}
 	RtSigprocmask = program.Call{Name: "rt_sigprocmask", Nr: unix.SYS_RT_SIGPROCMASK}
-	Seccomp       = program.Call{Name: "seccomp", Nr: unix.SYS_SECCOMP}
 	Sendmsg       = program.Call{Name: "sendmsg", Nr: unix.SYS_SENDMSG}
 	Sendto        = program.Call{Name: "sendto", Nr: unix.SYS_SENDTO}
 	Setdomainname = program.Call{Name: "setdomainname", Nr: unix.SYS_SETDOMAINNAME}

@@ -54,6 +54,9 @@ func (p *Program) checkStep(i int, s *Step) error {
 	if s.RepeatArg > 1 {
 		return fmt.Errorf("argument %d cannot grow", s.RepeatArg)
 	}
+	if s.Detail != 0 && !p.inData(uint64(s.Detail), 1) {
+		return fmt.Errorf("the detail is outside of the data")
+	}
 	if s.Store != 0 && !p.inData(uint64(s.Store), 4) {
 		return fmt.Errorf("the result goes outside of the data")
 	}

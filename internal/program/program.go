@@ -81,7 +81,8 @@ type Step struct {
 	Move      bool   // a clone: the new process goes on with the next step, the old one ends
 	Exec      bool   // an execve; the most telling refusal of several is reported
 
-	Help *Help // what refusals mean here
+	Help   *Help  // what refusals mean here
+	Detail uint32 // offset in Data of a C string that says more about a refusal, or 0
 }
 
 // Help explains refusals of a step in the user's words.
