@@ -33,6 +33,13 @@ func find(name string) (option, bool) {
 	return option{}, false
 }
 
+// IsOption reports whether a word is an option that takes part in describing a
+// sandbox; --help and --version are not.
+func IsOption(word string) bool {
+	_, known := find(word)
+	return known && word != "--help" && word != "--version"
+}
+
 func (o option) missing() error {
 	switch {
 	case o.values == 2:

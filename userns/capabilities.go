@@ -90,15 +90,23 @@ func (pr Privileges) PlanCredentials(c Credentials, p *plan.Builder) error {
 		p.Do(what, plan.Setuid, plan.Int(c.UID), plan.Int(c.UID), plan.Int(c.UID))
 	}
 	if pr.KeepAll {
+		// What is inheritable is kept by a command that is not root, too.
+		for n, name := range Capabilities {
+			raiseAmbient(p, name, n).Accept(syscall.EPERM, syscall.EINVAL)
+		}
 		return nil
 	}
 	capset(p, "keep "+describe(set), set)
 	for n := range Capabilities {
 		if set&(1<<n) != 0 {
-			p.Do("keep "+Capabilities[n]+" over execve", plan.Prctl, plan.Num(unix.PR_CAP_AMBIENT), plan.Num(unix.PR_CAP_AMBIENT_RAISE), plan.Num(uint64(n)), plan.Num(0), plan.Num(0))
+			raiseAmbient(p, Capabilities[n], n)
 		}
 	}
 	return nil
+}
+
+func raiseAmbient(p *plan.Builder, name string, n int) plan.Step {
+	return p.Do("keep "+name+" over execve", plan.Prctl, plan.Num(unix.PR_CAP_AMBIENT), plan.Num(unix.PR_CAP_AMBIENT_RAISE), plan.Num(uint64(n)), plan.Num(0), plan.Num(0))
 }
 
 // dropBounding takes every capability that is not in set out of the bounding

@@ -34,11 +34,23 @@ type streams struct {
 }
 
 func main() {
-	// Installed under bubblewrap's name, this program behaves like it.
-	if len(os.Args) > 0 && filepath.Base(os.Args[0]) == "bwrap" {
+	if calledBwrap(os.Args) {
 		os.Exit(bwrap.Main(os.Args[1:]))
 	}
 	os.Exit(run(os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}))
+}
+
+// calledBwrap reports whether this program was called by bubblewrap's name, and
+// is to behave like it. In a sandbox that hides its file a program calls itself
+// as /proc/self/exe; then options of bubblewrap tell, no verb begins like one.
+func calledBwrap(args []string) bool {
+	switch {
+	case len(args) == 0:
+		return false
+	case filepath.Base(args[0]) == "bwrap":
+		return true
+	}
+	return args[0] == "/proc/self/exe" && len(args) > 1 && bwrap.IsOption(args[1])
 }
 
 // run is the whole program. Its switch is the only place that decides about
