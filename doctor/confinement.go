@@ -64,8 +64,14 @@ func around(s seen) Check {
 	if s.Container != "" {
 		layers = append(layers, "a "+s.Container+" container")
 	}
-	if s.Nested() {
+	switch hasUser, _ := s.HasNamespace("user"); {
+	case s.Nested():
 		layers = append(layers, "a user namespace")
+	case hasUser && len(s.UIDMap) == 0:
+		layers = append(layers, "a user namespace without ids")
+	}
+	if s.outerProc {
+		layers = append(layers, "a pid namespace that /proc does not show")
 	}
 	if s.Chrooted {
 		layers = append(layers, "a chroot")

@@ -56,7 +56,7 @@ func Run(ctx context.Context) Report { return judge(look(ctx, runSandbox)) }
 // judge makes a report of what was seen; it looks at nothing itself.
 func judge(s seen) Report {
 	r := Report{
-		OK: s.sandbox == nil || s.withoutProc == nil, Kernel: s.Kernel.String(), Distro: s.Distro,
+		OK: s.works(), Kernel: s.Kernel.String(), Distro: s.Distro,
 		User: s.User, UID: s.UID, Container: s.Container,
 	}
 	for _, check := range []func(seen) []Check{

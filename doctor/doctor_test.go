@@ -6,12 +6,15 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 
+	"github.com/snug-sandbox/snug"
 	"github.com/snug-sandbox/snug/internal/host"
 	"github.com/snug-sandbox/snug/internal/kerneltest"
 	"github.com/snug-sandbox/snug/internal/problem"
@@ -114,7 +117,7 @@ var hosts = map[string]func(s *seen){
 		s.cgroup, s.controllers, s.cgroupNo = "", nil, "no cgroup v2 file system is mounted"
 		s.bus, s.systemd = "", false
 		s.refuse(&problem.Problem{What: "mount procfs at /proc", Why: "the outer one is covered"})
-		s.withoutProc = nil
+		s.withoutProc, s.overlay = nil, nil
 	},
 	"old": func(s *seen) {
 		s.Kernel, s.Distro = host.Version{Major: 5, Minor: 10}, host.Distro{ID: "debian", Name: "Debian GNU/Linux 11 (bullseye)"}
@@ -280,7 +283,7 @@ func TestWhatIsTried(t *testing.T) {
 		{"no ranges", func(s *seen) { s.SubUIDs = nil }, func(spec.Spec) bool { return false }, 2},
 		{"helpers without power", func(s *seen) { s.NoNewPrivs = true }, func(spec.Spec) bool { return false }, 2},
 		{"nothing works", func(*seen) {}, func(spec.Spec) bool { return true }, 2},
-		{"only without proc", func(*seen) {}, func(s spec.Spec) bool { return len(s.Mounts) == 0 }, 2},
+		{"only without proc", func(*seen) {}, func(s spec.Spec) bool { return len(s.Mounts) == 0 }, 4},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s, runs := well(), 0
@@ -295,13 +298,116 @@ func TestWhatIsTried(t *testing.T) {
 			if runs != tt.runs {
 				t.Errorf("%d runs, want %d", runs, tt.runs)
 			}
-			if works := !tt.fails(spec.Spec{}); (s.sandbox == nil) != works || works && s.overlay != nil {
+			if works := !tt.fails(spec.Spec{}); (s.sandbox == nil) != works || (s.overlay == nil) != s.works() {
 				t.Errorf("got %v, overlay %v", s.sandbox, s.overlay)
 			}
 			if tt.name == "only without proc" && (s.withoutProc != nil || !judge(s).OK) {
 				t.Errorf("got %v", s.withoutProc)
 			}
 		})
+	}
+}
+
+// What ran counts more than what a probe said.
+func TestWhatRanIsBelieved(t *testing.T) {
+	refused := func() seen {
+		s := well()
+		s.outerProc, s.idMap = true, syscall.EACCES
+		for _, kind := range host.NamespaceKinds() {
+			s.kinds[kind] = syscall.EACCES
+		}
+		return s
+	}
+	for name, fails := range map[string]func(*seen){
+		"all of it": func(*seen) {}, "with the outer /proc": func(s *seen) { s.sandbox = syscall.EPERM },
+	} {
+		s := refused()
+		fails(&s)
+		s.believe()
+		if r := judge(s); !r.OK || hasState(r, Broken) {
+			t.Errorf("%s: a sandbox ran, and a line is broken: %+v", name, r.Checks)
+		}
+		if s.kinds["time"] == nil {
+			t.Errorf("%s: the time namespace is not in the sandbox", name)
+		}
+	}
+	s := refused()
+	s.idMap = nil
+	s.refuse(fmt.Errorf("start: %w", &snug.StepError{Label: "map user 0 to 0", Errno: syscall.EPERM}))
+	if s.believe(); s.idMap != syscall.EPERM {
+		t.Errorf("ids were refused, and the check-up says %v", s.idMap)
+	}
+	s = refused()
+	s.idMap = nil
+	s.refuse(&snug.StepError{Label: "mount procfs at /proc", Errno: syscall.EPERM})
+	if s.believe(); s.idMap != nil {
+		t.Errorf("ids were mapped, and the check-up says %v", s.idMap)
+	}
+}
+
+func TestMountCallsThatTheSmallestSandboxDoesWithout(t *testing.T) {
+	s := well()
+	s.mountAPI = os.NewSyscallError("openat2", syscall.ENOSYS)
+	if r := judge(s); !r.OK || hasState(r, Broken) || !hasState(r, Limited) {
+		t.Errorf("got %+v", r.Checks)
+	}
+}
+
+func TestNoProc(t *testing.T) {
+	s := well()
+	s.NoProc, s.Proc = true, host.ProcView{}
+	s.refuse(syscall.ENOENT)
+	for _, c := range judge(s).Checks {
+		if c.Name == "procfs" && (c.State != Broken || !strings.Contains(c.Mend, "mount -t proc")) {
+			t.Errorf("got %+v", c)
+		}
+	}
+}
+
+func TestAroundUs(t *testing.T) {
+	s := well()
+	s.UIDMap, s.outerProc = nil, true
+	if got := around(s).Found; got != "a user namespace without ids, a pid namespace that /proc does not show" {
+		t.Errorf("got %q", got)
+	}
+	s.Namespaces = []string{"mnt"} // a kernel without user namespaces has no maps
+	if got := around(s).Found; strings.Contains(got, "user") {
+		t.Errorf("got %q", got)
+	}
+}
+
+// TestThisMachineFromAPIDNamespace has the check-up in a pid namespace with the
+// /proc of the one around it, as after unshare --pid --fork. No line may be
+// broken when the sandboxes run.
+func TestThisMachineFromAPIDNamespace(t *testing.T) {
+	const inside = "SNUG_TEST_INSIDE"
+	if os.Getenv(inside) != "" {
+		r := Run(context.Background())
+		_ = json.NewEncoder(os.Stdout).Encode(r)
+		os.Exit(0)
+	}
+	kerneltest.Require(t, "userns", "proc")
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(self, "-test.run=^"+t.Name()+"$")
+	cmd.Env = append(os.Environ(), inside+"=1")
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWPID,
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: 1000, HostID: os.Getuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: 1000, HostID: os.Getgid(), Size: 1}},
+	}
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	var r Report
+	if err := json.Unmarshal(out, &r); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if !r.OK || hasState(r, Broken) || !strings.Contains(fmt.Sprint(r.Checks), "a pid namespace that /proc does not show") {
+		t.Errorf("got %+v", r)
 	}
 }
 

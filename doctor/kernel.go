@@ -43,6 +43,9 @@ func mountAPI(s seen) Check {
 		return c
 	}
 	c.State, c.Breaks, c.Found = Broken, everything, s.mountAPI.Error()
+	if s.works() {
+		c.State, c.Breaks = Limited, "mounts inside of what is mounted from the host"
+	}
 	if s.Seccomp != 0 {
 		c.Found += ": a seccomp filter does not know the call"
 		c.Mend = "start what is around this process with a newer seccomp profile, or with none:\n" +
@@ -117,10 +120,14 @@ func filesystems(s seen) []Check { return []Check{procfs(s), overlay(s)} }
 
 func procfs(s seen) Check {
 	c := Check{Name: "procfs", State: OK, Found: "the whole of /proc is visible, so that sandboxes get their own"}
-	if s.NoProc || !s.Proc.Fresh() {
+	switch {
+	case s.sandbox == nil: // it had one
+	case s.NoProc:
+		c.State, c.Found, c.Breaks, c.Mend = Broken, "there is none at /proc", everything, "sudo mount -t proc proc /proc"
+	case !s.Proc.Fresh():
 		c = refused(c, userns.Diagnose(syscall.EPERM, "mount procfs", s.Userns))
 		c.State = Limited
-		c.Breaks = "a /proc of the sandbox's own, and with it the default profile"
+		c.Breaks = "a /proc of the sandbox's own, and with it the profile strict; default shows the one that is here"
 	}
 	return c
 }

@@ -3,6 +3,8 @@ package doctor
 import (
 	"context"
 	"errors"
+	"io"
+	"strings"
 	"time"
 
 	"github.com/snug-sandbox/snug"
@@ -17,10 +19,11 @@ import (
 type seen struct {
 	host.Userns
 
-	mountAPI error            // openat2(2), open_tree(2), mount_setattr(2)
-	idMap    error            // mapping the caller's own ids
-	kinds    map[string]error // a namespace of each kind
-	tables   error            // what is wrong with /etc/subuid or /etc/subgid
+	mountAPI  error            // openat2(2), open_tree(2), mount_setattr(2)
+	outerProc bool             // /proc is that of a pid namespace around
+	idMap     error            // mapping the caller's own ids
+	kinds     map[string]error // a namespace of each kind
+	tables    error            // what is wrong with /etc/subuid or /etc/subgid
 
 	landlock   int // version of the interface
 	landlockNo error
@@ -54,7 +57,9 @@ var errNotTried = errors.New("not tried")
 func look(ctx context.Context, run runner) seen {
 	s := seen{Userns: host.GatherUserns("/"), kinds: map[string]error{}, programs: map[string]string{}}
 	s.mountAPI = host.ProbeMountAPI()
-	s.idMap = host.ProbeMap()
+	if s.outerProc = !s.NoProc && !host.KnownToProc(); !s.outerProc {
+		s.idMap = host.ProbeMap()
+	}
 	s.kinds["user"] = host.ProbeClone()
 	for _, kind := range host.NamespaceKinds()[1:] {
 		s.kinds[kind] = host.ProbeNamespace(kind)
@@ -73,23 +78,49 @@ func look(ctx context.Context, run runner) seen {
 		s.programs[name] = host.FindHelper(name)
 	}
 	s.runSandboxes(ctx, run)
+	s.believe()
 	return s
 }
 
 func (s *seen) runSandboxes(ctx context.Context, run runner) {
 	s.withoutProc, s.idRange, s.overlay = errNotTried, errNotTried, errNotTried
+	var table []mounts.Mount
 	if s.sandbox = run(ctx, spec.Spec{}); s.sandbox != nil {
-		s.withoutProc = run(ctx, spec.Spec{Mounts: []mounts.Mount{
-			{Type: mounts.Proc, Target: "/proc", Fallback: "bind"},
-		}})
+		table = []mounts.Mount{{Type: mounts.Proc, Target: "/proc", Fallback: "bind"}}
+		if s.withoutProc = run(ctx, spec.Spec{Mounts: table}); s.withoutProc != nil {
+			return
+		}
+	}
+	s.overlay = run(ctx, spec.Spec{Mounts: append(table,
+		mounts.Mount{Type: mounts.Overlay, Target: "/tmp", Lower: []string{"/etc"}, Writable: true})})
+	if s.canMapRange() {
+		s.idRange = run(ctx, spec.Spec{Mounts: table, Identity: userns.Config{Map: userns.MapRange}})
+	}
+}
+
+// works reports whether a sandbox ran.
+func (s *seen) works() bool { return s.sandbox == nil || s.withoutProc == nil }
+
+// believe puts what sandboxes ended with above what was probed: a probe is only
+// something similar, and what ran has proved that it can.
+func (s *seen) believe() {
+	if !s.works() {
+		if step := new(snug.StepError); s.outerProc && errors.As(s.sandbox, &step) && isMapping(step.Label) {
+			s.idMap = step.Errno
+		}
 		return
 	}
-	s.overlay = run(ctx, spec.Spec{Mounts: []mounts.Mount{
-		{Type: mounts.Overlay, Target: "/tmp", Lower: []string{"/etc"}, Writable: true},
-	}})
-	if s.canMapRange() {
-		s.idRange = run(ctx, spec.Spec{Identity: userns.Config{Map: userns.MapRange}})
+	s.idMap = nil
+	for kind := range s.kinds {
+		if kind != "time" { // it is not in the smallest sandbox
+			s.kinds[kind] = nil
+		}
 	}
+}
+
+// isMapping reports whether a step is one of those that map ids.
+func isMapping(label string) bool {
+	return label == "give up setgroups" || strings.HasPrefix(label, "map user ") || strings.HasPrefix(label, "map group ")
 }
 
 // canMapRange reports whether nothing is known that would stop it.
@@ -107,6 +138,8 @@ func runSandbox(ctx context.Context, s spec.Spec) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	c := snug.CommandContext(ctx, s, "true")
+	// Not /dev/null, which may be refused here: the command line needs none.
+	c.Stdin, c.Stdout, c.Stderr = strings.NewReader(""), io.Discard, io.Discard
 	err := c.Run()
 	if r := c.Result(); r != nil && r.Cause == snug.CauseExec {
 		return nil

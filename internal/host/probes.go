@@ -3,6 +3,7 @@ package host
 import (
 	"errors"
 	"os"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -29,21 +30,22 @@ func ProbeClone() error {
 	return probe(&syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWUSER})
 }
 
-// ProbeMap makes a user namespace and maps the caller's own ids into it.
+// ProbeMap makes a user namespace and maps the caller's own ids into it. It
+// takes a /proc that knows this process: see KnownToProc.
 func ProbeMap() error { return probe(ownMap()) }
 
 // ProbeMount makes a user and a mount namespace and changes a mount in it, which
 // takes a capability that AppArmor may deny where it allows the namespace.
 func ProbeMount() error {
-	attr := ownMap()
-	attr.Unshareflags = unix.CLONE_NEWNS // Go then makes / private: mount(2)
-	return probe(attr)
+	// Go makes / private then: mount(2).
+	return probe(&syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWUSER, Unshareflags: unix.CLONE_NEWNS})
 }
 
 // ProbeNamespace makes a namespace of a kind from NamespaceKinds in a user
-// namespace of its own.
+// namespace of its own. No ids are mapped into that: only a /proc of this
+// process's own pid namespace allows it from outside, and nothing here needs it.
 func ProbeNamespace(kind string) error {
-	attr := ownMap()
+	attr := &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWUSER}
 	switch kind {
 	case "user":
 	case "mnt":
@@ -64,6 +66,13 @@ func ProbeNamespace(kind string) error {
 		return errors.New("there is no such namespace")
 	}
 	return probe(attr)
+}
+
+// KnownToProc reports whether the pids in /proc are those of this process's pid
+// namespace. After unshare(1) --pid they are still those of the one around it.
+func KnownToProc() bool {
+	self, err := os.Readlink("/proc/self")
+	return err == nil && self == strconv.Itoa(os.Getpid())
 }
 
 func ownMap() *syscall.SysProcAttr {
