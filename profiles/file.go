@@ -26,13 +26,17 @@ type file struct {
 // label is the prefix of a built-in profile's file name.
 const label = "built-in:"
 
-// read returns the text of a file and the id of its owner. Package os would
+// read returns the text of a file and the id of its owner. What was found
+// rather than named has to be a regular file: a pipe that somebody left there
+// would be waited for. Package os would
 // register the descriptor with the poller first, which costs every start three
 // system calls more.
-func read(name string) (text string, owner int, err error) {
-	fd, err := retry(func() (int, error) {
-		return syscall.Open(name, syscall.O_RDONLY|syscall.O_CLOEXEC|syscall.O_NOCTTY, 0)
-	})
+func read(name string, found bool) (text string, owner int, err error) {
+	flags := syscall.O_RDONLY | syscall.O_CLOEXEC | syscall.O_NOCTTY
+	if found {
+		flags |= syscall.O_NONBLOCK
+	}
+	fd, err := retry(func() (int, error) { return syscall.Open(name, flags, 0) })
 	if err != nil {
 		return "", 0, &fs.PathError{Op: "open", Path: name, Err: err}
 	}
@@ -40,6 +44,9 @@ func read(name string) (text string, owner int, err error) {
 	var st syscall.Stat_t
 	if err := syscall.Fstat(fd, &st); err != nil {
 		return "", 0, &fs.PathError{Op: "stat", Path: name, Err: err}
+	}
+	if kind := st.Mode & syscall.S_IFMT; found && kind != syscall.S_IFREG && kind != syscall.S_IFDIR {
+		return "", 0, &fs.PathError{Op: "read", Path: name, Err: errNoFile}
 	}
 	buf := make([]byte, 0, min(max(st.Size, 4096), maxSize)+1)
 	for {
@@ -73,4 +80,7 @@ type constError string
 
 func (e constError) Error() string { return string(e) }
 
-const errTooBig = constError("larger than 1 MiB, which is no profile")
+const (
+	errTooBig = constError("larger than 1 MiB, which is no profile")
+	errNoFile = constError("not a regular file")
+)

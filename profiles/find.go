@@ -45,7 +45,7 @@ func (l *loader) findPath(name string, by *file) (*file, *problem.Problem) {
 		}
 		full = path.Join(dir, name)
 	}
-	text, _, err := read(full)
+	text, _, err := read(full, by != nil)
 	if err != nil {
 		return nil, unreadable(shown, err)
 	}
@@ -59,8 +59,11 @@ func unreadable(shown string, err error) *problem.Problem {
 	if errors.As(err, &e) {
 		p.Why = e.Err.Error()
 	}
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		p.Why = "there is no such file"
+	case errors.Is(err, fs.ErrPermission):
+		p.Fix = "make it readable for you, with the directories above it"
 	}
 	return p
 }
@@ -82,7 +85,7 @@ func (l *loader) findName(name string, by *file) (*file, *problem.Problem) {
 			continue
 		}
 		full := path.Join(l.in.Paths[i].Dir, name+suffix)
-		text, owner, err := read(full)
+		text, owner, err := read(full, true)
 		if isMissing(err) {
 			continue
 		}

@@ -46,6 +46,10 @@ func List(in Inputs) ([]Entry, error) {
 
 func (in Inputs) entry(name string, place Place, full string) Entry {
 	e := Entry{Name: name, Place: place.Name, Path: full}
+	if _, _, err := read(full, true); errors.Is(err, errNoFile) {
+		e.Err = unreadable(full, err)
+		return e
+	}
 	p, err := Load(in, full)
 	if err != nil {
 		e.Err = err
@@ -58,7 +62,7 @@ func (in Inputs) entry(name string, place Place, full string) Entry {
 
 // descriptionOf is the description of a profile that has mistakes elsewhere.
 func descriptionOf(full string) string {
-	text, _, err := read(full)
+	text, _, err := read(full, true)
 	if err != nil {
 		return ""
 	}

@@ -1,8 +1,11 @@
 package profiles
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -44,6 +47,22 @@ built-in shell: Your shell in a private home, with the current directory writabl
 built-in build: Build in the current directory: compilers' variables, a cache of its own, no network`
 	if got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+}
+
+// A pipe that somebody left in a checkout would be waited for.
+func TestAPipeInAPlaceIsNotWaitedFor(t *testing.T) {
+	w := newWorld(t)
+	w.write(".snug/a.toml", describe1("extends a pipe")+"extends = \"./pipe.toml\"\n")
+	if err := syscall.Mkfifo(w.dir+"/.snug/pipe.toml", 0o600); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := List(w.in)
+	if err != nil || !strings.HasSuffix(fmt.Sprint(entries[1].Err), "/.snug/pipe.toml: not a regular file") || !errors.Is(entries[0].Err, errNoFile) {
+		t.Errorf("%v, %+v", err, entries)
+	}
+	if _, err := Load(w.in, "pipe"); !errors.Is(err, errNoFile) {
+		t.Errorf("%v", err)
 	}
 }
 

@@ -46,11 +46,36 @@ func (s *sandbox) placed(p *problem.Problem) *problem.Problem {
 	key, _, _ := strings.Cut(p.What, " ")
 	placed := *p
 	if option := s.option(key); option != "" {
-		placed.What = option
+		placed.What, placed.Fix = option, inOptions(p.Fix)
 	} else if at, ok := s.Origins()[key]; ok {
 		placed.What = fmt.Sprintf("%s:%d:%d: %s", at.File, at.Line, at.Column, p.What)
+	} else if option := s.lacking(key); option != "" {
+		placed.What, placed.Fix = option, inOptions(p.Fix)
 	}
 	return &placed
+}
+
+// inOptions says in a remedy what to write on the command line.
+func inOptions(fix string) string {
+	return strings.NewReplacer("rootfs.path", "--rootfs", "rootfs.upper", "--upper", "[rootfs]", "--rootfs").Replace(fix)
+}
+
+// lacking returns the option for a key that nobody set, where another of its
+// table was given that needs it; or "".
+func (s *sandbox) lacking(key string) string {
+	table, _, _ := strings.Cut(key, ".")
+	found := ""
+	for _, k := range keyOptions {
+		if k.key == key {
+			found = "--" + k.option
+		}
+	}
+	for _, k := range keyOptions {
+		if strings.HasPrefix(k.key, table+".") && s.option(k.key) != "" {
+			return found
+		}
+	}
+	return ""
 }
 
 // option returns the option on the command line that set a key, or "".

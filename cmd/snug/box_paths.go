@@ -122,8 +122,14 @@ func overlay(c *changing, v string) {
 	}
 }
 
-func workdir(c *changing, v string) (err error) {
-	c.Command.Workdir, err = insidePath(v)
+func workdir(c *changing, v string) error {
+	dir, err := insidePath(v)
+	if bad, ok := err.(*valueError); ok && v != "" {
+		if abs, absErr := filepath.Abs(v); absErr == nil {
+			bad.fix = "--workdir " + shellWord(abs) + ", if you mean this directory"
+		}
+	}
+	c.Command.Workdir = dir
 	return err
 }
 

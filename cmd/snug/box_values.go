@@ -105,6 +105,8 @@ func capability(c *changing, v string) error {
 func setEnv(c *changing, v string) error {
 	name, value, ok := strings.Cut(v, "=")
 	switch {
+	case v == "":
+		return badValueTry("--env NAME=VALUE", "is empty")
 	case !ok:
 		return badValueTry("--env "+v+"=VALUE, or --keep-env "+v, "%q has no value", v)
 	case name == "":

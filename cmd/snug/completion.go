@@ -50,7 +50,7 @@ func (v *completionVerb) do(std streams) error {
 		if near := nearest(v.shell, choices(shells)); near != "" {
 			fix = "snug completion " + near
 		}
-		return &problem.Problem{What: "snug completion", Why: fmt.Sprintf("%q is not one of %s", v.shell, strings.Join(choices(shells), ", ")), Fix: fix}
+		return &problem.Problem{What: "completion", Why: fmt.Sprintf("%q is not one of %s", v.shell, strings.Join(choices(shells), ", ")), Fix: fix}
 	}
 	_, err := io.WriteString(std.out, script)
 	return err

@@ -39,7 +39,7 @@ func (v *helpVerb) do(std streams) error {
 	for _, word := range v.words[1:] {
 		below := child(n, word)
 		if below == nil {
-			return &problem.Problem{What: "snug help", Why: fmt.Sprintf("snug %s has no %q", n.Path(), word), Fix: "snug help " + n.Path()}
+			return &problem.Problem{What: "help", Why: fmt.Sprintf("snug %s has no %q", n.Path(), word), Fix: "snug help " + n.Path()}
 		}
 		n = below
 	}

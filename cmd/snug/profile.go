@@ -2,8 +2,10 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -199,7 +201,12 @@ func profileNewNode() *kong.Node {
   snug profile new web --output .snug/web.toml
 `, v)
 	n.Flags = []*kong.Flag{
-		option("output/o", "FILE", "Write it to a new file.", func(s string) error { v.output = s; return nil }),
+		option("output/o", "FILE", "Write it to a new file.", func(s string) error {
+			if v.output = s; s == "" {
+				return badValue("the name of the file is empty")
+			}
+			return nil
+		}),
 		helpOption(),
 	}
 	n.Positional = []*kong.Positional{argument("NAME", "Name of the profile. Default: that of the file.", false, func(s string) error {
@@ -220,7 +227,11 @@ func (v *profileNewVerb) do(std streams) error {
 		return err
 	}
 	if err := writeNew(v.output, text); err != nil {
-		return &problem.Problem{What: "--output " + v.output, Why: "cannot make the file: " + err.Error(), Err: err}
+		p := &problem.Problem{What: "--output " + v.output, Why: "cannot make the file: " + bare(err), Err: err}
+		if errors.Is(err, fs.ErrExist) {
+			p.Fix = "choose another name; what is there stays as it is"
+		}
+		return p
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -102,5 +103,19 @@ func replace(path string, text []byte) error {
 }
 
 func reportProblem(path string, err error) error {
-	return &problem.Problem{What: "--report " + path, Why: "the report cannot be written: " + err.Error(), Err: err}
+	return &problem.Problem{What: "--report " + path, Why: "the report cannot be written: " + bare(err), Err: err}
+}
+
+// bare is what an error of the file system says, without the file that it was
+// about: that may be one of our own that the user never heard of.
+func bare(err error) string {
+	var path *fs.PathError
+	var link *os.LinkError
+	switch {
+	case errors.As(err, &path):
+		return path.Err.Error()
+	case errors.As(err, &link):
+		return link.Err.Error()
+	}
+	return err.Error()
 }

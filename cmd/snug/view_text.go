@@ -70,12 +70,17 @@ func (v *view) commandText() string {
 	}
 	words := make([]string, len(v.Command))
 	for i, word := range v.Command {
-		words[i] = word
-		if word == "" || strings.ContainsAny(word, " \t\n'\"\\$`*?[]{}()<>|&;#~!") {
-			words[i] = quote(word)
-		}
+		words[i] = shellWord(word)
 	}
 	return strings.Join(words, " ")
+}
+
+// shellWord quotes a word where a shell would not take it as one.
+func shellWord(word string) string {
+	if word == "" || strings.ContainsAny(word, " \t\n'\"\\$`*?[]{}()<>|&;#~!") {
+		return quote(word)
+	}
+	return word
 }
 
 func (v *view) mapText() string {
