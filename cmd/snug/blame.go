@@ -46,17 +46,24 @@ func (s *sandbox) placed(p *problem.Problem) *problem.Problem {
 	key, _, _ := strings.Cut(p.What, " ")
 	placed := *p
 	if option := s.option(key); option != "" {
-		placed.What, placed.Fix = option, inOptions(p.Fix)
+		placed.What, placed.Fix = option, s.inOptions(p.Fix)
 	} else if at, ok := s.Origins()[key]; ok {
 		placed.What = fmt.Sprintf("%s:%d:%d: %s", at.File, at.Line, at.Column, p.What)
 	} else if option := s.lacking(key); option != "" {
-		placed.What, placed.Fix = option, inOptions(p.Fix)
+		placed.What, placed.Fix = option, s.inOptions(p.Fix)
+	} else if len(s.box.command) > 0 && p.What == "run "+s.box.command[0] && strings.IndexAny(s.box.command[0], "-–—") == 0 {
+		placed.Fix = "put options of snug in front of --, and the command behind it; they begin with two hyphens"
 	}
 	return &placed
 }
 
 // inOptions says in a remedy what to write on the command line.
-func inOptions(fix string) string {
+func (s *sandbox) inOptions(fix string) string {
+	for _, name := range namespaceNames {
+		if option := s.option("namespaces." + name); option != "" {
+			fix = strings.ReplaceAll(fix, "namespaces."+name+" = \"share\"", option)
+		}
+	}
 	return strings.NewReplacer("rootfs.path", "--rootfs", "rootfs.upper", "--upper", "[rootfs]", "--rootfs").Replace(fix)
 }
 

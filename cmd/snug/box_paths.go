@@ -21,13 +21,23 @@ func bind(m mounts.Mount) func(*changing, string) error {
 		}
 		m.Target = m.Source
 		if len(words) == 2 {
-			if m.Target, err = insidePath(words[1]); err != nil {
-				return err
+			if m.Target, err = c.insidePath(words[1]); err != nil {
+				return asMode(err, words)
 			}
 		}
 		c.Mounts = append(c.Mounts, m)
 		return nil
 	}
+}
+
+// asMode adds what was meant to an error about the target of a bind: docker's
+// modes.
+func asMode(err error, words []string) error {
+	bad, ok := err.(*valueError)
+	if ok && (words[1] == "ro" || words[1] == "rw") {
+		bad.fix = map[string]string{"ro": "--ro-bind ", "rw": "--bind "}[words[1]] + shellWord(words[0])
+	}
+	return err
 }
 
 // tmpfs adds a private file system: DST, or DST:size=64MiB,mode=0700.
@@ -37,7 +47,7 @@ func tmpfs(c *changing, v string) error {
 		return err
 	}
 	m := mounts.Mount{Type: mounts.Tmpfs}
-	if m.Target, err = insidePath(words[0]); err != nil {
+	if m.Target, err = c.insidePath(words[0]); err != nil {
 		return err
 	}
 	if len(words) == 2 {
@@ -72,7 +82,7 @@ func tmpfsOptions(m *mounts.Mount, list string) (err error) {
 }
 
 func mask(c *changing, v string) error {
-	target, err := insidePath(unescape(v))
+	target, err := c.insidePath(unescape(v))
 	if err != nil {
 		return err
 	}
@@ -88,7 +98,7 @@ func symlink(c *changing, v string) error {
 	if len(words) != 2 || words[0] == "" {
 		return badValueTry("--symlink usr/bin:/bin", "%q is not TEXT:DST", v)
 	}
-	target, err := insidePath(words[1])
+	target, err := c.insidePath(words[1])
 	if err != nil {
 		return err
 	}
@@ -123,7 +133,7 @@ func overlay(c *changing, v string) {
 }
 
 func workdir(c *changing, v string) error {
-	dir, err := insidePath(v)
+	dir, err := c.insidePath(v)
 	if bad, ok := err.(*valueError); ok && v != "" {
 		if abs, absErr := filepath.Abs(v); absErr == nil {
 			bad.fix = "--workdir " + shellWord(abs) + ", if you mean this directory"
@@ -153,11 +163,14 @@ func hostPath(path, home string) (string, error) {
 }
 
 // insidePath returns a path inside the sandbox, cleaned. It has to be absolute:
-// inside, there is no current directory yet.
-func insidePath(path string) (string, error) {
+// inside, there is no current directory yet. A shell replaces a "~" at the
+// beginning of a word only, and not that of SRC:~/DST.
+func (c *changing) insidePath(path string) (string, error) {
 	switch {
 	case path == "":
 		return "", badValue("the path inside is empty")
+	case c.home != "" && (path == "~" || strings.HasPrefix(path, "~/")):
+		return filepath.Clean(c.home + path[1:]), nil
 	case path[0] != '/':
 		return "", badValue("the path inside, %q, does not begin with /", path)
 	}

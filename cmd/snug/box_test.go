@@ -98,6 +98,24 @@ func TestPathsOfTheHost(t *testing.T) {
 	}
 }
 
+// The same as in profiles.
+func TestHomeInside(t *testing.T) {
+	s, err := changed(t, spec.Spec{}, "--ro-bind=/a:~/b", "--tmpfs=~/c/../d", "--mask=~/e", "--symlink=~/x:~/f", "--workdir=~")
+	want := []string{"/home/me/b", "/home/me/d", "/home/me/e", "/home/me/f"}
+	var got []string
+	for _, m := range s.Mounts {
+		got = append(got, m.Target)
+	}
+	if err != nil || !slices.Equal(got, want) || s.Command.Workdir != "/home/me" {
+		t.Errorf("got %q, workdir %q, %v", got, s.Command.Workdir, err)
+	}
+	for _, option := range []string{"--tmpfs=~other/x", "--tmpfs=~x"} {
+		if _, err := changed(t, spec.Spec{}, option); err == nil {
+			t.Errorf("%s was accepted", option)
+		}
+	}
+}
+
 func TestMountsKeepTheirOrder(t *testing.T) {
 	mode := units.FileMode(0o700)
 	first := mounts.Mount{Type: mounts.Tmpfs, Target: "/first"}
@@ -212,7 +230,7 @@ func TestNetworkAndNamespaces(t *testing.T) {
 		{"--unshare net,pid", network.None, "", namespaces.New, ""},
 		{"--unshare all", network.None, "", namespaces.New, ""},
 		{"--unshare net --share net", network.Host, "", namespaces.Share, ""},
-		{"--share time --unshare time", network.Host, "", namespaces.Share, namespaces.New},
+		{"--share Time --unshare TIME", network.Host, "", namespaces.Share, namespaces.New},
 	} {
 		s, err := changed(t, hosts, strings.Fields(c.args)...)
 		n := s.Namespaces
@@ -235,7 +253,7 @@ func TestLimits(t *testing.T) {
 func TestCapabilities(t *testing.T) {
 	var s spec.Spec
 	s.Security.Capabilities = []string{"CAP_CHOWN"}
-	s, err := changed(t, s, "--cap", "net_raw,CAP_SETUID", "--cap", "all")
+	s, err := changed(t, s, "--cap", "net_raw, CAP_SETUID", "--cap", "all")
 	want := []string{"CAP_CHOWN", "CAP_NET_RAW", "CAP_SETUID", "ALL"}
 	if err != nil || !slices.Equal(s.Security.Capabilities, want) {
 		t.Errorf("got %q, %v", s.Security.Capabilities, err)
@@ -279,7 +297,7 @@ func TestRemediesOfLimits(t *testing.T) {
 	const lift = " none, to lift the profile's limit"
 	for option, fix := range map[string]string{
 		"timeout=0": "--timeout" + lift, "timeout=0s": "--timeout" + lift, "timeout=-5": "--timeout" + lift, "timeout=0.0": "--timeout" + lift,
-		"grace=00": "--grace" + lift, "timeout=10": "--timeout 10s", "timeout=1.5": "--timeout 1.5s", "timeout=1e3": "--timeout 90s", "timeout=": "--timeout 90s",
+		"grace=00": "--grace" + lift, "timeout=10": "--timeout 10s", "timeout=1.5": "--timeout 1.5s", "timeout=1e3": "--timeout 90s", "timeout=1h30": "--timeout 90s", "timeout=": "--timeout 90s",
 		"timeout=999999999h": "--timeout" + lift, "timeout=99999999999999": "--timeout" + lift, "memory=0": "--memory" + lift, "cpus=0": "--cpus" + lift, "pids=-1": "--pids" + lift,
 		"tmpfs=/x:size=0": "--tmpfs DST",
 	} {

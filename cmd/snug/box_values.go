@@ -51,19 +51,26 @@ func positive(option, text string, n float64) error {
 
 func duration(to *units.Duration, option, text string) error {
 	d, err := units.ParseDuration(text)
-	seconds, secondsErr := units.ParseDuration(text + "s") // of a bare number
-	switch {
-	case err == nil:
+	if err == nil {
 		*to = d
 		return positive(option, text, float64(d))
-	case errors.Is(err, units.ErrRange), errors.Is(secondsErr, units.ErrRange):
-		return badValueTry("--"+option+" none, to lift the profile's limit", "%v", err)
-	case secondsErr == nil && seconds <= 0:
-		return positive(option, text, 0)
-	case secondsErr == nil:
-		return badValueTry("--"+option+" "+text+"s", "%v", err)
 	}
-	return badValueTry("--"+option+" 90s", "%v", err)
+	fix := "--" + option + " 90s"
+	if _, bare := strconv.ParseFloat(text, 64); bare == nil {
+		seconds, secondsErr := units.ParseDuration(text + "s")
+		switch {
+		case secondsErr == nil && seconds <= 0:
+			return positive(option, text, 0)
+		case secondsErr == nil:
+			fix = "--" + option + " " + text + "s"
+		case errors.Is(secondsErr, units.ErrRange):
+			err = secondsErr
+		}
+	}
+	if errors.Is(err, units.ErrRange) {
+		fix = "--" + option + " none, to lift the profile's limit"
+	}
+	return badValueTry(fix, "%v", err)
 }
 
 // asInProfiles holds a word to the rule of a profile's key.
@@ -90,7 +97,7 @@ func id(set func(*changing, *int)) func(*changing, string) error {
 // capability adds a capability under its full name: "net_raw" is CAP_NET_RAW.
 func capability(c *changing, v string) error {
 	for _, name := range strings.Split(v, ",") {
-		name = strings.ToUpper(name)
+		name = strings.ToUpper(strings.TrimSpace(name))
 		if name == "" {
 			return badValueTry("--cap NET_BIND_SERVICE", "%q holds no name", v)
 		}
@@ -208,7 +215,7 @@ func unshare(c *changing, v string) error {
 // eachNamespace calls do for the names in a comma-separated list.
 func eachNamespace(list string, do func(string) error) error {
 	for _, name := range strings.Split(list, ",") {
-		if err := do(name); err != nil {
+		if err := do(strings.ToLower(strings.TrimSpace(name))); err != nil {
 			return err
 		}
 	}

@@ -43,7 +43,7 @@ func meantOption(word string, list []string) string {
 		// Whoever does not write "no" does not mean it.
 		list = slices.DeleteFunc(slices.Clone(list), func(s string) bool { return strings.HasPrefix(s, "--no-") })
 	}
-	return nearest(word, list)
+	return nearest(strings.ToLower(word), list)
 }
 
 // otherName is what other programs of this kind call an option of ours.

@@ -26,7 +26,7 @@ func TestMeantOption(t *testing.T) {
 		"--as-pid1": "--pid1", "--as-pid-1": "--pid1", "--run-as-uid": "--uid", "--no-pid2": "--no-pid1", "--no-lingr": "--no-linger",
 		"--memroy": "--memory", "--mem": "--memory", "--chdir": "--workdir", "--chdir=/x": "--workdir", "--setenv": "--env", "--cap-add": "--cap",
 		"--unshare-all": "--unshare all", "--unshare-net": "--unshare net", "--share-net": "--net host", "--ro-bind-try": "--ro-bind", "--volume": "--bind",
-		"--zzzzzz": "", "--": "", "-": "", "--z-": "",
+		"--Net": "--net", "--QUIET": "--quiet", "--zzzzzz": "", "--": "", "-": "", "--z-": "",
 	} {
 		if got := meantOption(word, list); got != want {
 			t.Errorf("%s: %q, want %q", word, got, want)

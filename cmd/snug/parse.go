@@ -134,7 +134,7 @@ func missingValue(v *kong.Value, next kong.Token) error {
 	if v.Flag == nil {
 		return badValue("is missing")
 	}
-	if next.IsEOL() {
+	if next.IsEOL() || next.Value == "--" {
 		return badValueTry("--"+v.Name+" "+v.Flag.PlaceHolder, "needs a value")
 	}
 	return badValueTry(fmt.Sprintf("--%s=%v, if that is the value", v.Name, next),
