@@ -58,7 +58,7 @@ func (v *explainVerb) do(std streams) error {
 	// What this machine cannot do is told last: the rest is worth knowing too.
 	steps, refused := spec.Compile(s.Spec, facts, io)
 	if refused == nil {
-		view.Notes = steps.Notes
+		view.Notes = append(view.Notes, steps.Notes...)
 	}
 	view.Notes = append(view.Notes, notesFor(facts.UID)...)
 	if err := v.print(std, view, steps); err != nil {

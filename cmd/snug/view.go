@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/snug-sandbox/snug/internal/plan"
+	"github.com/snug-sandbox/snug/internal/units"
 	"github.com/snug-sandbox/snug/mounts"
 	"github.com/snug-sandbox/snug/namespaces"
 	"github.com/snug-sandbox/snug/network"
@@ -174,12 +175,20 @@ func limits(l spec.Limits) map[string]string {
 	if l.CPUTime != 0 {
 		set["cpu_time"] = l.CPUTime.String()
 	}
-	for name, limit := range map[string]fmt.Stringer{
-		"nofile": l.Nofile, "core": l.Core, "fsize": l.Fsize, "stack": l.Stack, "data": l.Data,
-		"as": l.AS, "memlock": l.Memlock, "nproc": l.Nproc, "msgqueue": l.Msgqueue, "sigpending": l.Sigpending,
+	for name, count := range map[string]*units.Limit{"nofile": l.Nofile, "nproc": l.Nproc, "sigpending": l.Sigpending} {
+		if count != nil {
+			set[name] = count.String()
+		}
+	}
+	for name, size := range map[string]*units.Limit{
+		"core": l.Core, "fsize": l.Fsize, "stack": l.Stack, "data": l.Data, "as": l.AS, "memlock": l.Memlock, "msgqueue": l.Msgqueue,
 	} {
-		if text := fmt.Sprint(limit); text != "<nil>" {
-			set[name] = text
+		switch {
+		case size == nil:
+		case *size == units.Unlimited:
+			set[name] = size.String()
+		default:
+			set[name] = units.Bytes(*size).String()
 		}
 	}
 	return set
@@ -383,6 +392,9 @@ func reaches(v *view) []string {
 // warnings lists what gives away more than it looks like, and what is missing.
 func warnings(v *view) []string {
 	list := []string{}
+	if v.Namespaces["user"] == namespaces.Share {
+		list = append(list, "the user namespace is shared: run works for a caller with CAP_SYS_ADMIN only")
+	}
 	for _, m := range v.Mounts {
 		if m.Risk != "" {
 			list = append(list, m.Source+": "+m.Risk+" ("+m.From+")")
