@@ -45,12 +45,17 @@ func (b *bench) library(stdin *os.File, program string) process {
 }
 
 // bubblewrap is bwrap with the options for that sandbox, and more of them.
-func (b *bench) bubblewrap(more ...string) contender {
+func (b *bench) bubblewrap(more ...string) contender { return b.options(b.bwrap, more...) }
+
+// dropIn is Snug's program that takes bubblewrap's options, with the same.
+func (b *bench) dropIn() contender { return b.options(filepath.Join(b.dir, "bwrap")) }
+
+func (b *bench) options(bwrap string, more ...string) contender {
 	return func(stdin *os.File, program string) process {
 		args := []string{"--unshare-all", "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev",
 			"--tmpfs", "/tmp", "--bind", b.dir, b.dir}
 		args = append(append(args, more...), program)
-		return external(stdin, b.bwrap, args...)
+		return external(stdin, bwrap, args...)
 	}
 }
 

@@ -19,6 +19,17 @@ func (b *bench) startCommand() error {
 	return nil
 }
 
+// startDropIn compares Snug's program bwrap with bubblewrap's, for the same
+// command line.
+func (b *bench) startDropIn() error {
+	ours, theirs, err := alternate(b.runs, b.dropIn(), b.bubblewrap(), b.quit)
+	if err != nil {
+		return err
+	}
+	b.addTimes("start, Snug's bwrap against bwrap", ours, theirs, 0.70)
+	return nil
+}
+
 // startLibrary compares the Go package in this warm process with os/exec of bwrap.
 func (b *bench) startLibrary() error {
 	ours, theirs, err := alternate(b.runs, b.library, b.bubblewrap(), b.quit)
