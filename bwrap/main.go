@@ -21,18 +21,17 @@ const codeFailed = 1
 // Main is the program bwrap: it runs a command line, without the program's own
 // name, and returns the exit code.
 func Main(args []string) int {
-	request, err := Parse(args, os.Environ(), Caller{UID: os.Getuid(), SELinux: SELinux()})
-	prefix := request != nil && request.LevelPrefix
+	request, err := Parse(args, os.Environ(), Caller{UID: os.Getuid(), GID: os.Getgid(), SELinux: SELinux()})
+	for _, w := range request.Warnings {
+		fmt.Fprintln(os.Stderr, w)
+	}
 	if err != nil {
 		var usage *UsageError
 		if errors.As(err, &usage) {
 			fmt.Fprint(os.Stderr, Usage(os.Args[0]))
 			return codeFailed
 		}
-		return die(prefix, err.Error())
-	}
-	for _, w := range request.Warnings {
-		fmt.Fprintln(os.Stderr, Format(Warning, prefix, w))
+		return die(request.LevelPrefix, err.Error())
 	}
 	switch {
 	case request.Help:

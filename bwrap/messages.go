@@ -1,11 +1,6 @@
 package bwrap
 
-import (
-	"errors"
-	"fmt"
-	"strconv"
-	"syscall"
-)
+import "strconv"
 
 // Levels of a message, those of syslog(3).
 const (
@@ -20,15 +15,4 @@ func Format(level int, withLevel bool, text string) string {
 		text = "<" + strconv.Itoa(level) + ">" + text
 	}
 	return text
-}
-
-func messagef(format string, args ...any) error { return message(fmt.Sprintf(format, args...)) }
-
-// errnoOf is the kernel's part of an error.
-func errnoOf(err error) error {
-	var errno syscall.Errno
-	if errors.As(err, &errno) {
-		return errno
-	}
-	return err
 }

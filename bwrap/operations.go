@@ -1,27 +1,17 @@
 package bwrap
 
-import (
-	"strconv"
-	"strings"
-)
+import "strings"
 
 // operation queues a step of building the file system.
 func (p *parser) operation(name string, v []string) error {
-	op := Operation{Option: name}
-	base, try := strings.CutSuffix(name, "-try")
-	op.Try = try
+	op := Operation{Option: name, Dest: v[len(v)-1]}
+	if !strings.HasPrefix(op.Dest, "/") {
+		op.Dest = "/" + op.Dest // of the new root, also when it is empty
+	}
+	var base string
+	base, op.Try = strings.CutSuffix(name, "-try")
 	if err := op.read(base, v); err != nil {
 		return err
-	}
-	switch op.Kind {
-	case Overlay, TmpOverlay:
-		if len(p.layers) == 0 {
-			return message(name + " requires at least one --overlay-src")
-		}
-	case ROOverlay:
-		if len(p.layers) < 2 {
-			return message("--ro-overlay requires at least two --overlay-src")
-		}
 	}
 	if err := p.modify(&op); err != nil {
 		return err
@@ -30,74 +20,102 @@ func (p *parser) operation(name string, v []string) error {
 	return nil
 }
 
-// read takes the option's values.
+// read takes the option's values but for the destination.
 func (op *Operation) read(name string, v []string) (err error) {
-	op.Dest = v[len(v)-1]
-	switch name {
-	case "--bind", "--ro-bind", "--dev-bind":
-		op.Kind = map[string]Kind{"--bind": Bind, "--ro-bind": ROBind, "--dev-bind": DevBind}[name]
+	op.Kind = kindOf(name)
+	switch op.Kind {
+	case Bind, ROBind, DevBind, Symlink:
 		op.Source = v[0]
-	case "--bind-fd", "--ro-bind-fd", "--file", "--bind-data", "--ro-bind-data":
-		op.Kind = map[string]Kind{"--bind-fd": BindFD, "--ro-bind-fd": ROBindFD, "--file": File, "--bind-data": BindData, "--ro-bind-data": ROBindData}[name]
-		op.FD, err = descriptor(v[0])
-	case "--symlink":
-		op.Kind, op.Source = Symlink, v[0]
-	case "--overlay":
-		op.Kind, op.Source, op.Work = Overlay, v[0], v[1]
-	case "--tmp-overlay":
-		op.Kind = TmpOverlay
-	case "--ro-overlay":
-		op.Kind = ROOverlay
-	case "--remount-ro":
-		op.Kind = RemountRO
-	case "--proc":
-		op.Kind = Proc
-	case "--dev":
-		op.Kind = Dev
-	case "--tmpfs":
-		op.Kind = Tmpfs
-	case "--mqueue":
-		op.Kind = Mqueue
-	case "--dir":
-		op.Kind = Dir
-	case "--chmod":
-		perms, bad := strconv.ParseUint(trim(v[0]), 8, 32)
-		if bad != nil || perms > 0o7777 {
-			return message("--chmod takes an octal argument <= 07777")
-		}
-		n := int(perms)
-		op.Kind, op.Perms = Chmod, &n
+	case BindFD, ROBindFD, File, BindData, ROBindData:
+		op.FD, err = natural(v[0], "fd")
+	case Overlay:
+		op.Source, op.Work = v[0], v[1]
+	case Chmod:
+		op.Perms, err = octal(name, v[0])
 	}
 	return err
 }
 
-// modify gives op what the modifiers before it say. One that does not belong to
-// it is a mistake.
-func (p *parser) modify(op *Operation) error {
-	switch op.Kind {
-	case Tmpfs, Dir, File, BindData, ROBindData:
-		if p.perms != nil {
-			op.Perms, p.perms = p.perms, nil
-		}
+func kindOf(name string) Kind {
+	switch name {
+	case "--bind":
+		return Bind
+	case "--ro-bind":
+		return ROBind
+	case "--dev-bind":
+		return DevBind
+	case "--bind-fd":
+		return BindFD
+	case "--ro-bind-fd":
+		return ROBindFD
+	case "--remount-ro":
+		return RemountRO
+	case "--overlay":
+		return Overlay
+	case "--tmp-overlay":
+		return TmpOverlay
+	case "--ro-overlay":
+		return ROOverlay
+	case "--proc":
+		return Proc
+	case "--dev":
+		return Dev
+	case "--tmpfs":
+		return Tmpfs
+	case "--mqueue":
+		return Mqueue
+	case "--dir":
+		return Dir
+	case "--file":
+		return File
+	case "--bind-data":
+		return BindData
+	case "--ro-bind-data":
+		return ROBindData
+	case "--symlink":
+		return Symlink
 	}
-	switch op.Kind {
-	case Tmpfs:
-		op.Size, p.size = p.size, 0
-	case Overlay, TmpOverlay, ROOverlay:
-		op.Layers, p.layers = p.layers, nil
-	}
-	return p.unused(op.Option, false)
+	return Chmod
 }
 
-// unused reports a modifier that is followed by the wrong option.
-func (p *parser) unused(name string, layer bool) error {
+// modify gives op what the modifiers before it say.
+func (p *parser) modify(op *Operation) error {
+	switch op.Kind {
+	case Tmpfs:
+		op.Perms, op.Size, p.perms, p.size = p.perms, p.size, nil, 0
+	case Dir, File, BindData, ROBindData:
+		op.Perms, p.perms = p.perms, nil
+	case Overlay, TmpOverlay, ROOverlay:
+		return p.overlay(op)
+	}
+	return nil
+}
+
+func (p *parser) overlay(op *Operation) error {
 	switch {
-	case p.perms != nil && name != "--size" && name != "--perms":
+	case op.Kind == ROOverlay && len(p.layers) < 2:
+		return message("--ro-overlay requires at least two --overlay-src")
+	case len(p.layers) == 0:
+		return message(op.Option + " requires at least one --overlay-src")
+	}
+	op.Layers, p.layers = p.layers, nil
+	return nil
+}
+
+const overlaySrcUnused = "--overlay-src must be followed by another --overlay-src or one of --overlay, --tmp-overlay, or --ro-overlay"
+
+// unused reports a modifier that the option after it does not take. At the end
+// of the command line, where there is none, bubblewrap lets all but
+// --overlay-src pass.
+func (p *parser) unused(name string) error {
+	modifier := name == "--perms" || name == "--size"
+	switch {
+	case p.perms != nil && !modifier:
 		return message("--perms must be followed by an option that creates a file")
-	case p.size != 0 && name != "--perms" && name != "--size":
+	case p.size != 0 && !modifier:
 		return message("--size must be followed by --tmpfs")
-	case len(p.layers) > 0 && !layer:
-		return message("--overlay-src must be followed by another --overlay-src or one of --overlay, --tmp-overlay, or --ro-overlay")
+	case len(p.layers) > 0 && name != "--overlay-src":
+		return message(overlaySrcUnused)
 	}
 	return nil
 }

@@ -40,7 +40,8 @@ type Request struct {
 	Operations []Operation
 	origins    []int // for each mount of the Spec, the operation that it comes from
 
-	// Warnings are to be printed before anything else happens.
+	// Warnings are lines to be printed before anything else happens, an error
+	// among them.
 	Warnings []string
 }
 
@@ -83,7 +84,7 @@ type Operation struct {
 	Option string // as it was written, "--ro-bind-try"
 
 	Source string // path of a bind or --overlay's RWSRC; text of a symbolic link
-	Dest   string
+	Dest   string // absolute, in the new root
 	FD     int    // of a bind by descriptor, or of data
 	Work   string // --overlay's WORKDIR
 
