@@ -1,81 +1,60 @@
 package snug
 
 import (
-	"fmt"
-	"os"
-	"path/filepath"
-	"strings"
-	"syscall"
+	"errors"
+	"slices"
 
+	"github.com/snug-sandbox/snug/internal/cgroupfs"
+	"github.com/snug-sandbox/snug/internal/host"
 	"github.com/snug-sandbox/snug/internal/plan"
 	"github.com/snug-sandbox/snug/internal/problem"
 )
 
-// cgroup is a control group made for one run; nil is none.
-type cgroup struct {
-	dir *os.File
-}
+// Usage is what the control group of a run counted.
+type Usage = cgroupfs.Usage
 
-// makeCgroup makes the control group of a plan and reads every value back: a
-// limit that is written is held.
-func makeCgroup(c plan.Cgroup) (*cgroup, error) {
-	if c.Dir == "" {
+// makeCgroup makes the control group of a plan; nil is none.
+func (c *Cmd) makeCgroup(p plan.Cgroup) (*cgroupfs.Group, error) {
+	if p.Dir == "" {
 		return nil, nil
 	}
-	path, err := os.MkdirTemp(c.Dir, "snug-")
+	group, err := cgroupfs.Make(p.Dir, p.Values)
 	if err != nil {
-		return nil, limitProblem("make a control group", err)
+		return nil, limitProblem(err)
 	}
-	for _, s := range c.Values {
-		if err := set(filepath.Join(path, s.File), s.Value); err != nil {
-			os.Remove(path)
-			return nil, limitProblem("set "+s.File, err)
-		}
-	}
-	dir, err := os.Open(path)
-	if err != nil {
-		os.Remove(path)
-		return nil, limitProblem("open the control group", err)
-	}
-	return &cgroup{dir}, nil
+	return group, nil
 }
 
-func set(file, value string) error {
-	if err := os.WriteFile(file, []byte(value), 0); err != nil {
-		return err
-	}
-	got, err := os.ReadFile(file)
-	if err != nil {
-		return err
-	}
-	if strings.TrimSpace(string(got)) == "max" {
-		return fmt.Errorf("%s was written and is not held", value)
-	}
-	return nil
-}
-
-func limitProblem(what string, err error) error {
-	return &problem.Problem{What: what, Err: err,
+func limitProblem(err error) error {
+	p := &problem.Problem{What: "limits", Why: err.Error(), Err: err,
 		Fix: "have the controllers delegated: systemd-run --user --scope -p Delegate=yes snug …\nor leave the limit out"}
+	if errors.Is(err, cgroupfs.ErrNotDelegated) {
+		p.Fix = "have root write /etc/systemd/system/user@.service.d/delegate.conf with\n" +
+			"[Service]\nDelegate=cpu cpuset io memory pids\nthen: systemctl daemon-reload, and log in again"
+	}
+	return p
 }
 
-func (g *cgroup) fd() int {
-	if g == nil {
-		return 0
+// delegated fills in a subtree that c.Delegate makes, where the caller has none
+// and limits ask for one.
+func (c *Cmd) delegated(f host.Facts) (host.Facts, error) {
+	missing := func(controller string) bool { return !slices.Contains(f.CgroupControllers, controller) }
+	needed := c.Spec.Limits.Controllers()
+	if c.Delegate == nil || len(needed) == 0 || !f.CgroupManaged && !slices.ContainsFunc(needed, missing) {
+		return f, nil
 	}
-	return int(g.dir.Fd())
-}
-
-// remove kills what is left in the group and removes it.
-func (g *cgroup) remove() {
-	if g == nil {
-		return
-	}
-	os.WriteFile(filepath.Join(g.dir.Name(), "cgroup.kill"), []byte("1"), 0)
-	for range 100 {
-		if err := syscall.Rmdir(g.dir.Name()); err != syscall.EBUSY {
-			break
+	if err := c.Delegate(); err != nil {
+		if f.CgroupDir == "" {
+			f.CgroupWhy += "; and " + err.Error()
 		}
+		return f, nil
 	}
-	g.dir.Close()
+	return c.Spec.Facts()
+}
+
+// finishCgroup reads what the run's group counted, and removes it.
+func (c *Cmd) finishCgroup(group *cgroupfs.Group) *Usage {
+	usage := group.Usage()
+	group.Remove()
+	return usage
 }

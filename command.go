@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/snug-sandbox/snug/internal/cgroupfs"
 	"github.com/snug-sandbox/snug/internal/child"
 	"github.com/snug-sandbox/snug/internal/plan"
 )
@@ -39,6 +40,11 @@ type Cmd struct {
 	// of the process that stays, or of the command where that is process 1.
 	Created func(pid int) error
 
+	// Delegate is called where limits need a cgroup v2 subtree and it is not
+	// certain that the caller is in one that was left to it. It moves this process
+	// into one where that is not so.
+	Delegate func() error
+
 	// Cancel is called when the context is done; by default Kill.
 	Cancel func() error
 
@@ -64,7 +70,7 @@ type Cmd struct {
 	canceled error
 	onStop   func() // the command was stopped
 	onClone  func() // the child builds the sandbox
-	cgroup   *cgroup
+	cgroup   *cgroupfs.Group
 	result   *Result
 }
 

@@ -17,6 +17,7 @@ type Cause string
 const (
 	CauseExit    Cause = "exit"    // the command ended by itself
 	CauseSignal  Cause = "signal"  // a signal ended the command
+	CauseOOM     Cause = "oom"     // the command was killed because limits.memory was reached
 	CauseTimeout Cause = "timeout" // limits.timeout ended it
 	CauseCancel  Cause = "cancel"  // the context was done
 	CauseExec    Cause = "exec"    // the command could not be executed
@@ -50,6 +51,9 @@ type Result struct {
 	Notes   []string   `json:"notes"` // what could not be done as asked, and what was done instead
 	Failure *StepError `json:"failure,omitempty"`
 
+	// Usage is what the run's control group counted, where limits asked for one.
+	Usage *Usage `json:"usage,omitempty"`
+
 	// Held says what holds which guarantee of the run.
 	Held map[string]string `json:"held,omitempty"`
 
@@ -64,7 +68,7 @@ func (r *Result) Code() int {
 		return CodeTimeout
 	case CauseExit:
 		return r.ExitCode
-	case CauseSignal, CauseCancel:
+	case CauseSignal, CauseCancel, CauseOOM:
 		if r.Signal != 0 {
 			return 128 + int(r.Signal)
 		}
@@ -108,7 +112,7 @@ type StepError struct {
 	Errno syscall.Errno `json:"errno"`
 	// Detail is what was found instead, where that says more than the errno.
 	Detail string `json:"detail,omitempty"`
-	Name  string        `json:"errno_name"` // of Errno, "ENOENT"
+	Name   string `json:"errno_name"` // of Errno, "ENOENT"
 
 	exec bool // the step was to execute the command
 }
@@ -150,11 +154,11 @@ func failure(c *Cmd, cause Cause, err error) *Result {
 }
 
 // success is the result of a run whose command was executed and has ended.
-func success(c *Cmd, o child.Outcome) *Result {
+func success(c *Cmd, o child.Outcome, usage *Usage) *Result {
 	r := &Result{
 		Reached: "run", Cause: CauseExit, ExitCode: o.Status.ExitStatus(), Left: o.Left, Wall: time.Since(c.started),
 		User: time.Duration(o.Total.Utime.Nano()), System: time.Duration(o.Total.Stime.Nano()),
-		Notes: append(append([]string{}, c.plan.Notes...), notes(c, o)...), Held: held(c),
+		Notes: append(append([]string{}, c.plan.Notes...), notes(c, o)...), Held: held(c), Usage: usage,
 	}
 	if o.Usage.Maxrss > o.Baseline {
 		r.MaxRSS = o.Usage.Maxrss << 10
@@ -164,6 +168,9 @@ func success(c *Cmd, o child.Outcome) *Result {
 		r.Cause, r.ExitCode, r.Signal = CauseSignal, -1, syscall.SIGKILL
 	case o.Status.Signaled():
 		r.Cause, r.ExitCode, r.Signal, r.Core = CauseSignal, -1, o.Status.Signal(), o.Status.CoreDump()
+	}
+	if usage != nil && usage.OOMKills > 0 && r.Signal == syscall.SIGKILL {
+		r.Cause = CauseOOM
 	}
 	if c.canceled != nil {
 		r.Cause = CauseCancel

@@ -29,6 +29,9 @@ func (c *Cmd) Start() error {
 	if err != nil {
 		return c.abandon(err)
 	}
+	if facts, err = c.delegated(facts); err != nil {
+		return c.abandon(err)
+	}
 	c.plan, err = Compile(c.Spec, facts, Streams{Extra: c.extra(), Terminals: c.terminals(), Handshake: c.onClone != nil, Notify: c.Created != nil})
 	if err != nil {
 		return c.abandon(err)
@@ -69,16 +72,16 @@ func (c *Cmd) launch() error {
 			fds[i] = int(f.Fd())
 		}
 	}
-	group, err := makeCgroup(c.plan.Cgroup)
+	group, err := c.makeCgroup(c.plan.Cgroup)
 	if err != nil {
 		return c.abandon(err)
 	}
 	c.cgroup = group
 	p, err := child.Start(&c.plan.Program, child.Options{
-		Flags: c.plan.Namespaces, Files: fds, Killer: c.plan.Killer, Linger: c.plan.Linger, Remain: c.plan.Remain, CgroupFD: group.fd(),
+		Flags: c.plan.Namespaces, Files: fds, Killer: c.plan.Killer, Linger: c.plan.Linger, Remain: c.plan.Remain, CgroupFD: group.FD(),
 	})
 	if err != nil {
-		group.remove()
+		group.Remove()
 		return c.abandon(cloneProblem(c.plan, err))
 	}
 	if c.onClone != nil {
@@ -89,7 +92,7 @@ func (c *Cmd) launch() error {
 		for p.Receive().Kind != child.Gone {
 		}
 		p.Wait()
-		group.remove()
+		group.Remove()
 		c.terminal.drain()
 		return c.abandon(err)
 	}
@@ -98,7 +101,7 @@ func (c *Cmd) launch() error {
 	}
 	detail := c.detail(p)
 	outcome, err := p.Wait()
-	group.remove()
+	group.Remove()
 	c.terminal.drain()
 	if err != nil {
 		return c.abandon(err)

@@ -87,11 +87,11 @@ func (c *Cmd) Wait() error {
 		return errors.New("snug: Wait was already called")
 	}
 	outcome, err := c.await()
+	usage := c.finishCgroup(c.cgroup)
 	c.mu.Lock()
-	c.result = success(c, outcome)
+	c.result = success(c, outcome, usage)
 	c.mu.Unlock()
 	close(c.finished)
-	c.cgroup.remove()
 	c.terminal.drain()
 	copyErr := c.waitForCopies()
 	closeAll(c.parents)

@@ -2,10 +2,12 @@ package cgroups
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/snug-sandbox/snug/internal/host"
 	"github.com/snug-sandbox/snug/internal/plan"
 	"github.com/snug-sandbox/snug/internal/problem"
+	"github.com/snug-sandbox/snug/internal/units"
 )
 
 // period is the span of cpu.max in microseconds, the kernel's default.
@@ -24,6 +26,18 @@ func (c Config) Validate() error {
 	if c.PIDs < 0 {
 		bad("pids", "less than nothing")
 	}
+	if c.MemoryHigh < 0 {
+		bad("memory_high", "less than nothing")
+	}
+	if c.MemorySwap != nil && *c.MemorySwap < 0 {
+		bad("memory_swap", "less than nothing")
+	}
+	if c.CPUWeight < 0 || c.CPUWeight > 10000 {
+		bad("cpu_weight", "a number from 1 to 10000")
+	}
+	if c.CPUSet != "" && !isCPUSet(c.CPUSet) {
+		bad("cpuset", strconv.Quote(c.CPUSet)+" is not a list of CPUs such as 0-3,8")
+	}
 	return list.Err()
 }
 
@@ -38,29 +52,91 @@ func (c Config) Plan(f host.Facts, p *plan.Builder) error {
 			Fix: "run below a cgroup v2 subtree that is yours: systemd-run --user --scope -p Delegate=yes snug …\nor leave the limit out"}
 	}
 	p.Cgroup.Dir = f.CgroupDir
-	add := func(file, value string) {
-		p.Cgroup.Values = append(p.Cgroup.Values, plan.Setting{File: file, Value: value})
-	}
-	if c.Memory > 0 {
-		add("memory.max", strconv.FormatInt(int64(c.Memory), 10))
-		add("memory.swap.max", "0")
-	}
-	if c.CPUs > 0 {
-		add("cpu.max", strconv.FormatInt(int64(c.CPUs*period), 10)+" "+strconv.Itoa(period))
-	}
-	if c.PIDs > 0 {
-		// The process that stays counts too.
-		add("pids.max", strconv.FormatInt(c.PIDs+1, 10))
+	for _, l := range c.list() {
+		p.Cgroup.Values = append(p.Cgroup.Values, l.Setting)
 	}
 	return nil
 }
 
-func (c Config) first() string {
-	switch {
-	case c.Memory > 0:
-		return "memory"
-	case c.CPUs > 0:
-		return "cpus"
+// limit is a key with the file that holds it.
+type limit struct {
+	key string
+	plan.Setting
+}
+
+// list are the limits that are set, in the order in which they are written.
+func (c Config) list() []limit {
+	var list []limit
+	add := func(key, file, value string) { list = append(list, limit{key, plan.Setting{File: file, Value: value}}) }
+	number := func(n int64) string { return strconv.FormatInt(n, 10) }
+	if c.MemoryHigh > 0 {
+		add("memory_high", "memory.high", number(int64(c.MemoryHigh)))
 	}
-	return "pids"
+	if c.Memory > 0 {
+		add("memory", "memory.max", number(int64(c.Memory)))
+	}
+	switch {
+	case c.MemorySwap != nil && *c.MemorySwap != units.Unlimited:
+		add("memory_swap", "memory.swap.max", number(int64(*c.MemorySwap)))
+	case c.MemorySwap == nil && c.Memory > 0:
+		add("memory", "memory.swap.max", "0")
+	}
+	if c.CPUs > 0 {
+		add("cpus", "cpu.max", number(int64(c.CPUs*period))+" "+strconv.Itoa(period))
+	}
+	if c.CPUWeight > 0 {
+		add("cpu_weight", "cpu.weight", number(c.CPUWeight))
+	}
+	if c.CPUSet != "" {
+		add("cpuset", "cpuset.cpus", c.CPUSet)
+	}
+	if c.PIDs > 0 {
+		// The process that stays counts too.
+		add("pids", "pids.max", number(c.PIDs+1))
+	}
+	return list
+}
+
+// Controllers are the controllers that the limits need.
+func (c Config) Controllers() []string {
+	var list []string
+	for _, l := range c.list() {
+		name, _, _ := strings.Cut(l.File, ".")
+		list = append(list, name)
+	}
+	return list
+}
+
+// Key is the key of [limits] that a control group's file holds.
+func (c Config) Key(file string) string {
+	for _, l := range c.list() {
+		if l.File == file {
+			return l.key
+		}
+	}
+	return ""
+}
+
+func (c Config) first() string {
+	if list := c.list(); len(list) > 0 {
+		return list[0].key
+	}
+	return "memory_swap"
+}
+
+// isCPUSet reports whether s is a list of CPUs and ranges (cpuset(7), "List
+// format").
+func isCPUSet(s string) bool {
+	for part := range strings.SplitSeq(s, ",") {
+		low, high, ranged := strings.Cut(part, "-")
+		a, err := strconv.ParseUint(low, 10, 16)
+		b := a
+		if ranged && err == nil {
+			b, err = strconv.ParseUint(high, 10, 16)
+		}
+		if err != nil || b < a {
+			return false
+		}
+	}
+	return true
 }

@@ -78,7 +78,7 @@ func (b *builder) devpts(dev program.Reg, at string, n *node) {
 		option{"newinstance", ""}, option{"ptmxmode", "0666"}, option{"mode", "620"})
 	b.Do(label, plan.Mkdirat, plan.Reg(dev), b.Text("pts"), plan.Octal(0o755))
 	b.Do(label, plan.MoveMount, plan.Reg(fd), b.Text(""), plan.Reg(dev), b.Text("pts"), moveFlags(unix.MOVE_MOUNT_F_EMPTY_PATH))
-	n.add("pts").cover(&mounted{})
+	n.add("pts").cover(&mounted{at: at + "/pts", dir: dev, dirAt: at})
 	if b.context.Terminal && b.pts == 0 {
 		b.pts = fd
 		return

@@ -143,7 +143,11 @@ var tables = []table{
 	}},
 	{"limits", []key[spec.Spec]{
 		{name: "memory", at: func(s *spec.Spec) any { return &s.Limits.Memory }},
+		{name: "memory_high", at: func(s *spec.Spec) any { return &s.Limits.MemoryHigh }},
+		{name: "memory_swap", at: func(s *spec.Spec) any { return &s.Limits.MemorySwap }},
 		{name: "cpus", at: func(s *spec.Spec) any { return &s.Limits.CPUs }},
+		{name: "cpu_weight", at: func(s *spec.Spec) any { return &s.Limits.CPUWeight }},
+		{name: "cpuset", at: func(s *spec.Spec) any { return &s.Limits.CPUSet }},
 		{name: "pids", at: func(s *spec.Spec) any { return &s.Limits.PIDs }},
 		{name: "timeout", at: func(s *spec.Spec) any { return &s.Limits.Timeout }},
 		{name: "grace", at: func(s *spec.Spec) any { return &s.Limits.Grace }},

@@ -57,7 +57,11 @@ boottime_offset = "-3s"
 mode = "none"
 [limits]
 memory = "512MiB"
+memory_high = "400MiB"
+memory_swap = "1GiB"
 cpus = 0.25
+cpu_weight = 50
+cpuset = "0-3,8"
 pids = 12
 timeout = "90s"
 grace = "1ms"

@@ -68,6 +68,11 @@ func (c *compiler) compile() (*plan.Plan, error) {
 	if c.Command.PID1 {
 		first, second = flags, pid
 	}
+	ownCgroup := first & unix.CLONE_NEWCGROUP
+	if !c.Limits.Config.Empty() {
+		// It is the caller's group that clone(2) makes the root of the namespace.
+		first &^= ownCgroup
+	}
 	c.p.Namespaces = first
 	c.p.Linger = c.Command.Linger
 	c.p.Remain = c.Inherit != nil && c.Inherit.Remain
@@ -83,6 +88,9 @@ func (c *compiler) compile() (*plan.Plan, error) {
 	}
 	if err := c.identity(); err != nil {
 		return nil, err
+	}
+	if ownCgroup != 0 && !c.Limits.Config.Empty() {
+		c.p.Do("make the control group the root of its namespace", plan.Unshare, plan.Bits(unix.CLONE_NEWCGROUP, &plan.UnshareFlags))
 	}
 	c.Namespaces.Plan(c.p)
 	if c.Namespaces.Net != namespaces.Share {

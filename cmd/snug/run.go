@@ -76,7 +76,13 @@ func (v *runVerb) run(std streams) (*snug.Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	result, err := snug.Main(&snug.Cmd{Spec: s.Spec, Stdin: std.in, Stdout: std.out, Stderr: std.err, Files: files})
+	delegate := func() error { return moveToScope(scopeName(s.Spec)) }
+	result, err := snug.Main(&snug.Cmd{Spec: s.Spec, Stdin: std.in, Stdout: std.out, Stderr: std.err, Files: files, Delegate: delegate})
+	if result != nil {
+		for _, limit := range reached(s.Spec, result.Usage) {
+			problem.Print(std.err, limit)
+		}
+	}
 	return result, s.blame(err)
 }
 

@@ -166,6 +166,18 @@ func limits(l spec.Limits) map[string]string {
 	if l.CPUs != 0 {
 		set["cpus"] = strconv.FormatFloat(l.CPUs, 'g', -1, 64)
 	}
+	if l.MemoryHigh != 0 {
+		set["memory_high"] = l.MemoryHigh.String()
+	}
+	if l.MemorySwap != nil {
+		set["memory_swap"] = l.MemorySwap.String()
+	}
+	if l.CPUWeight != 0 {
+		set["cpu_weight"] = strconv.FormatInt(l.CPUWeight, 10)
+	}
+	if l.CPUSet != "" {
+		set["cpuset"] = l.CPUSet
+	}
 	if l.PIDs != 0 {
 		set["pids"] = strconv.FormatInt(l.PIDs, 10)
 	}

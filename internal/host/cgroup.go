@@ -7,11 +7,14 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/snug-sandbox/snug/internal/cgroupfs"
 )
 
 // cgroupSubtree looks for the cgroup v2 directory that the caller is in and may
-// divide further. Without one it says why (cgroups(7), "Delegation").
-func cgroupSubtree(root string) (dir string, controllers []string, why string) {
+// divide further: that of the given name, else its own. Without one it says why
+// (cgroups(7), "Delegation").
+func cgroupSubtree(root, named string) (dir string, controllers []string, why string) {
 	member, ok := cgroupMember(root, "")
 	if !ok {
 		return "", nil, "cgroup v1 host: there is no cgroup v2 hierarchy"
@@ -23,6 +26,16 @@ func cgroupSubtree(root string) (dir string, controllers []string, why string) {
 			return "", nil, "this process's cgroup, " + member + ", lies outside of what is mounted here"
 		}
 		return "", nil, "no cgroup v2 file system is mounted"
+	}
+	if named != "" {
+		// Only below a group that the caller may write can it start processes in one.
+		if rest, ok := below(filepath.Clean(named), mount.point); !ok || strings.HasPrefix(rest+"/", "../") {
+			return "", nil, "SNUG_CGROUP=" + named + " is not below " + mount.point
+		}
+		dir = filepath.Clean(named)
+	}
+	if filepath.Base(dir) == cgroupfs.Outside {
+		dir = filepath.Dir(dir)
 	}
 	controllers = strings.Fields(readSmall(filepath.Join(root, dir, "cgroup.controllers")))
 	if !slices.ContainsFunc(controllers, isLimiter) {
@@ -38,6 +51,12 @@ func cgroupSubtree(root string) (dir string, controllers []string, why string) {
 		}
 	}
 	return dir, controllers, ""
+}
+
+// managed reports whether the caller's group is below a user's service manager.
+func managed(root string) bool {
+	member, ok := cgroupMember(root, "")
+	return ok && strings.Contains(member, "/user@")
 }
 
 // isLimiter picks the controllers that hold Snug's limits. A hybrid host leaves

@@ -66,7 +66,7 @@ func TestCgroupSubtree(t *testing.T) {
 		{"no proc", map[string]string{"x": ""}, "", "cgroup v1 host"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			dir, controllers, why := cgroupSubtree(tree(t, tt.files))
+			dir, controllers, why := cgroupSubtree(tree(t, tt.files), "")
 			if dir != tt.dir || (tt.why == "") != (why == "") || !strings.Contains(why, tt.why) {
 				t.Errorf("got %q, %q", dir, why)
 			}
@@ -74,6 +74,28 @@ func TestCgroupSubtree(t *testing.T) {
 				t.Errorf("controllers %q", controllers)
 			}
 		})
+	}
+}
+
+func TestWhichSubtree(t *testing.T) {
+	files := with(cgroupFiles(app, "cpu memory pids\n"), "proc/self/mountinfo", v2Mounts)
+	for _, tt := range []struct{ name, member, named, dir, why string }{
+		{"moved aside", "0::/user.slice/app.scope/snug-outside\n", "", "/sys/fs/cgroup/user.slice/app.scope", ""},
+		{"named", "0::/other\n", "/sys/fs/cgroup/user.slice/app.scope/", "/sys/fs/cgroup/user.slice/app.scope", ""},
+		{"named outside", "0::/other\n", "/sys/fs/cgroup/../x", "", "SNUG_CGROUP=/sys/fs/cgroup/../x is not below /sys/fs/cgroup"},
+		{"named and not there", "0::/other\n", "/sys/fs/cgroup/nothing", "", "was given none"},
+	} {
+		dir, _, why := cgroupSubtree(tree(t, with(files, "proc/self/cgroup", tt.member)), tt.named)
+		if dir != tt.dir || (tt.why == "") != (why == "") || !strings.Contains(why, tt.why) {
+			t.Errorf("%s: got %q, %q", tt.name, dir, why)
+		}
+	}
+	for member, want := range map[string]bool{
+		"0::/user.slice/user-1.slice/user@1.service/app.slice/x.scope\n": true, "0::/user.slice/user-1.slice/session-1.scope\n": false, "0::/\n": false,
+	} {
+		if got := managed(tree(t, map[string]string{"proc/self/cgroup": member})); got != want {
+			t.Errorf("%s: %v", member, got)
+		}
 	}
 }
 
@@ -88,7 +110,7 @@ func TestCgroupWithoutDelegation(t *testing.T) {
 		if err := os.Chmod(closed, 0o555); err != nil {
 			t.Fatal(err)
 		}
-		dir, _, why := cgroupSubtree(root)
+		dir, _, why := cgroupSubtree(root, "")
 		if err := os.Chmod(closed, 0o755); err != nil { // or it cannot be removed
 			t.Fatal(err)
 		}

@@ -50,6 +50,9 @@ type Facts struct {
 	// write, empty when there is none; CgroupWhy then says why.
 	CgroupDir string
 	CgroupWhy string
+	// CgroupManaged says that the caller's group is below a user's systemd, which
+	// may not have left it to the caller though its files can be written.
+	CgroupManaged bool
 	// CgroupControllers are the controllers that CgroupDir has: "memory", "pids".
 	CgroupControllers []string
 }

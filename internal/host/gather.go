@@ -47,7 +47,9 @@ func Gather(want Want) (Facts, error) {
 		}
 	}
 	if want.Cgroup {
-		f.CgroupDir, f.CgroupControllers, f.CgroupWhy = cgroupSubtree("/")
+		named := os.Getenv("SNUG_CGROUP")
+		f.CgroupDir, f.CgroupControllers, f.CgroupWhy = cgroupSubtree("/", named)
+		f.CgroupManaged = named == "" && managed("/")
 	}
 	return f, nil
 }

@@ -17,7 +17,7 @@ var reserved = []struct {
 	{"unsafe", "internal/child", false, "what can break memory is in one place, for an audit"},
 	{"C", "", false, "the programs are static and build without a C compiler"},
 	{"plugin", "", false, "no code is loaded at run time"},
-	{"os/exec", ". doctor bench internal/kerneltest scripts/testreport", true, "other programs are started by newuidmap's caller and by the check-up only"},
+	{"os/exec", ". cmd/snug doctor bench internal/kerneltest scripts/testreport", true, "other programs are started by newuidmap's caller, for Snug's own helpers and by the check-up only"},
 	{"net/http", "", false, "it makes every start slower and none of the programs speaks it"},
 	{"net", "", true, "it makes every start slower and none of the programs needs it"},
 	{"text/template", "", false, "it makes every start slower and keeps the linker from dropping methods"},

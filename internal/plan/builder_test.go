@@ -123,7 +123,7 @@ func TestWriteFile(t *testing.T) {
 func TestThePlanIsPrinted(t *testing.T) {
 	b := NewBuilder([]int{0})
 	b.Namespaces = 1<<28 | 1<<17
-	b.Cgroup.Values = []Setting{{"memory.max", "100"}}
+	b.Cgroup.Values = []Setting{{File: "memory.max", Value: "100"}}
 	b.Notes = []string{"something else was done"}
 	b.Barrier(Action{Label: "do it", Command: []string{"tool", "{pid}"}})
 	b.Do("fork", Clone, Num(17)).Fork()

@@ -21,6 +21,7 @@ var (
 	}}
 	UnshareFlags = program.BitNames{Names: []program.BitName{
 		bit(unix.CLONE_NEWTIME, "CLONE_NEWTIME"), bit(unix.CLONE_NEWUSER, "CLONE_NEWUSER"), bit(unix.CLONE_NEWPID, "CLONE_NEWPID"),
+		bit(unix.CLONE_NEWCGROUP, "CLONE_NEWCGROUP"),
 	}}
 	OpenFlags = program.BitNames{Zero: "O_RDONLY", Names: []program.BitName{
 		bit(unix.O_PATH, "O_PATH"), bit(unix.O_WRONLY, "O_WRONLY"), bit(unix.O_RDWR, "O_RDWR"), bit(unix.O_CREAT, "O_CREAT"),

@@ -8,6 +8,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/snug-sandbox/snug/internal/cgroupfs"
 	"github.com/snug-sandbox/snug/internal/child"
 	"github.com/snug-sandbox/snug/internal/program"
 )
@@ -52,9 +53,7 @@ type Cgroup struct {
 }
 
 // Setting is a value of a control group's file.
-type Setting struct {
-	File, Value string
-}
+type Setting = cgroupfs.Setting
 
 // Print writes the plan, one line a step.
 func (p *Plan) Print(w io.Writer) error {

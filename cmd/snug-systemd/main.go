@@ -1,0 +1,34 @@
+// Snug-systemd speaks D-Bus for snug, so that snug does not have to link what
+// that needs: every start would pay for it. It is not for people.
+//
+//	snug-systemd scope PID DESCRIPTION
+//
+// moves the process PID into a transient scope of the user's systemd. The exit
+// code is 0, or 1 with a sentence on standard error.
+package main
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+
+	"github.com/snug-sandbox/snug/internal/systemd"
+)
+
+func main() {
+	if err := do(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func do(args []string) error {
+	if len(args) != 3 || args[0] != "scope" {
+		return fmt.Errorf("usage: snug-systemd scope PID DESCRIPTION")
+	}
+	pid, err := strconv.Atoi(args[1])
+	if err != nil || pid <= 0 {
+		return fmt.Errorf("%q is not a process", args[1])
+	}
+	return systemd.Scope(pid, args[2])
+}

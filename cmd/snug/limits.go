@@ -1,0 +1,90 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/snug-sandbox/snug"
+	"github.com/snug-sandbox/snug/internal/problem"
+	"github.com/snug-sandbox/snug/internal/units"
+	"github.com/snug-sandbox/snug/spec"
+)
+
+// scopeName describes a run in the list of the user's systemd.
+func scopeName(s spec.Spec) string {
+	text := "snug"
+	if s.Name != "" {
+		text += " " + s.Name
+	}
+	if len(s.Command.Args) > 0 {
+		text += ": " + strings.Join(s.Command.Args, " ")
+	}
+	return strings.ToValidUTF8(text, "?")
+}
+
+// moveToScope has the user's systemd move this process into a scope that it may
+// divide. A helper program does the talking.
+func moveToScope(description string) error {
+	helper, err := helperProgram("snug-systemd")
+	if err != nil {
+		return err
+	}
+	out, err := exec.Command(helper, "scope", strconv.Itoa(os.Getpid()), description).CombinedOutput()
+	if text := strings.TrimSpace(string(out)); err != nil && text != "" {
+		return errors.New(text)
+	}
+	return err
+}
+
+// helperProgram finds a program of Snug's own: beside this one, or in the
+// libexec directory that belongs to it.
+func helperProgram(name string) (string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	if target, err := filepath.EvalSymlinks(self); err == nil {
+		self = target
+	}
+	dir := filepath.Dir(self)
+	for _, path := range []string{filepath.Join(dir, name), filepath.Join(dir, "..", "libexec", "snug", name)} {
+		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("the program %s is missing beside %s (go install ./cmd/... installs it)", name, self)
+}
+
+// reached says which limits made the command end or fail, as far as its control
+// group counted it.
+func reached(s spec.Spec, u *snug.Usage) []error {
+	var list []error
+	if u == nil {
+		return nil
+	}
+	if u.OOMKills > 0 {
+		list = append(list, &problem.Problem{
+			What: "limits.memory", Why: fmt.Sprintf("%v was reached, and the kernel killed %s (the peak was %v)", s.Limits.Memory, count(u.OOMKills, "process", "processes"), units.Bytes(u.MemoryPeak)),
+			Fix: "give it more with --memory, or have it use less",
+		})
+	}
+	if u.PIDsRefused > 0 {
+		list = append(list, &problem.Problem{
+			What: "limits.pids", Why: fmt.Sprintf("%d was reached, and %s refused", s.Limits.PIDs, count(u.PIDsRefused, "new process was", "new processes were")),
+			Fix: "allow more with --pids",
+		})
+	}
+	return list
+}
+
+func count(n int64, one, more string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, more)
+}
