@@ -330,7 +330,7 @@ func TestTimeLimit(t *testing.T) {
 func TestTimeLimitKillsWhatDoesNotListen(t *testing.T) {
 	kerneltest.Require(t, "userns", "proc")
 	s := snug.Spec{}
-	s.Limits.Timeout = units.Duration(50 * time.Millisecond)
+	s.Limits.Timeout = units.Duration(3 * time.Second) // enough for the shell to stop listening
 	s.Limits.Grace = units.Duration(50 * time.Millisecond)
 	cmd := sh(s, "trap '' TERM; while :; do sleep 1000; done")
 	cmd.Run()

@@ -113,8 +113,17 @@ func firstRange(table string) (r [2]string, err error) {
 }
 
 // makeCgroup makes and removes a directory in the caller's own cgroup v2, where
-// memory and process numbers can be limited; cgroups(7).
+// memory and process numbers can be limited; cgroups(7). The user's systemd can
+// make one, too.
 func makeCgroup() error {
+	err := makeOwnCgroup()
+	if _, bus := os.Stat(fmt.Sprintf("/run/user/%d/bus", os.Getuid())); bus == nil {
+		return nil
+	}
+	return err
+}
+
+func makeOwnCgroup() error {
 	dir, err := ownCgroup()
 	if err != nil {
 		return err
@@ -141,7 +150,8 @@ func ownCgroup() (string, error) {
 	for line := range strings.Lines(string(text)) {
 		if path, ok := strings.CutPrefix(strings.TrimSpace(line), "0::"); ok {
 			root, err := cgroup2Mount()
-			return filepath.Join(root, path), err
+			// Where Snug moves the processes of a subtree that it divides.
+			return strings.TrimSuffix(filepath.Join(root, path), "/snug-outside"), err
 		}
 	}
 	return "", errors.New("there is no cgroup v2 hierarchy")
