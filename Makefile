@@ -1,7 +1,7 @@
 # make demo    build, and run a real command in a sandbox
 # make test    every check there is, after installing what the checks need
-# make build   bin/snug
-# make install snug, its man page and completions below PREFIX
+# make build   bin/snug, its helper programs, and bin/bwrap
+# make install snug, its man page and completions below PREFIX; with BWRAP=1 bwrap, too
 # make bench   compare with bubblewrap
 
 PREFIX ?= /usr/local
@@ -14,7 +14,8 @@ all: build
 
 # Everything is rebuilt that changed: the go command knows better than make.
 build:
-	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=$(VCS) -ldflags=-s -o bin/snug ./cmd/snug
+	mkdir -p bin
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=$(VCS) -ldflags=-s -o bin/ ./cmd/...
 
 demo:
 	scripts/demo
@@ -34,6 +35,8 @@ install: build
 	bin/snug completion zsh >bin/snug.zsh
 	bin/snug completion fish >bin/snug.fish
 	install -D -m 755 bin/snug "$(DESTDIR)$(PREFIX)/bin/snug"
+	install -D -m 755 bin/snug-systemd "$(DESTDIR)$(PREFIX)/libexec/snug/snug-systemd"
+	$(if $(BWRAP),install -D -m 755 bin/bwrap "$(DESTDIR)$(PREFIX)/bin/bwrap")
 	install -D -m 644 bin/snug.1 "$(DESTDIR)$(PREFIX)/share/man/man1/snug.1"
 	install -D -m 644 bin/snug.bash "$(DESTDIR)$(PREFIX)/share/bash-completion/completions/snug"
 	install -D -m 644 bin/snug.zsh "$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_snug"
