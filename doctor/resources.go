@@ -14,6 +14,10 @@ func resources(s seen) []Check { return []Check{cgroups(s), session(s)} }
 
 func cgroups(s seen) Check {
 	c := Check{Name: "cgroup delegation", State: OK, Found: s.cgroup + ": " + strings.Join(s.controllers, " ")}
+	if s.cgroup == "" && strings.HasPrefix(s.cgroupNo, "no delegation") && s.bus != "" && s.systemd {
+		c.Found = "a scope of the user's systemd, which snug run asks for"
+		return c
+	}
 	if s.cgroup == "" {
 		c.State, c.Found, c.Breaks = Missing, s.cgroupNo, cgroupBreaks
 		c.Mend = delegate(s)
