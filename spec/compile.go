@@ -138,6 +138,7 @@ func (c *compiler) fork(flags uint64) {
 	if c.streams.Handshake {
 		c.p.Barrier(plan.Action{Label: "get ready for signals"})
 	}
+	c.p.KeepLater(func() { userns.PlanReaper(c.p) })
 	c.setup.PlanFork(flags, c.p)
 }
 

@@ -96,7 +96,7 @@ func (pr Privileges) PlanCredentials(c Credentials, p *plan.Builder) error {
 		}
 		return nil
 	}
-	capset(p, "keep "+describe(set), set)
+	capset(p, "keep "+describe(set), set, set)
 	for n := range Capabilities {
 		if set&(1<<n) != 0 {
 			raiseAmbient(p, Capabilities[n], n)
@@ -145,15 +145,12 @@ func (pr Privileges) PlanAssert(p *plan.Builder) {
 // but CAP_KILL, which it needs for processes of other users of a range.
 func PlanReaper(p *plan.Builder) {
 	const kill = 1 << unix.CAP_KILL
-	capsetWords(p, "keep CAP_KILL only", kill, 0).Accept(syscall.EPERM)
+	// A caller that shares its user namespace may not have it.
+	capset(p, "keep CAP_KILL only", kill, 0).Accept(syscall.EPERM)
 }
 
-func capset(p *plan.Builder, label string, set uint64) plan.Step {
-	return capsetWords(p, label, set, set)
-}
-
-// capsetWords sets the effective and permitted sets to set.
-func capsetWords(p *plan.Builder, label string, set, inheritable uint64) plan.Step {
+// capset sets the effective and permitted sets to set.
+func capset(p *plan.Builder, label string, set, inheritable uint64) plan.Step {
 	const version3 = 0x20080522
 	header := p.Words(version3)
 	low, high := set&0xffffffff, set>>32

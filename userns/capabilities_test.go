@@ -81,7 +81,7 @@ func TestTheBoundingSetLosesAllOthers(t *testing.T) {
 func TestCapsetWords(t *testing.T) {
 	b := plan.NewBuilder([]int{0})
 	const set = 1<<unix.CAP_KILL | 1<<unix.CAP_BPF
-	s := capset(b, "keep", set)
+	s := capset(b, "keep", set, set)
 	data := b.Program.Data[b.Program.Steps[s.Index()].Args[1].Value:]
 	words := [6]uint32{}
 	for i := range words {

@@ -19,7 +19,7 @@ type Builder struct {
 	inUse  [program.Registers]bool
 	names  [program.Registers]string // of registers in use
 	failed error
-	keep   func()
+	keep   []func()
 }
 
 // NewBuilder returns an empty builder. Descriptors holds the numbers inside of
@@ -222,13 +222,15 @@ func (b *Builder) SendFile(label string, control program.Arg, length uint64) {
 
 // KeepLater has f append the steps of the process that stays, once all others
 // are there.
-func (b *Builder) KeepLater(f func()) { b.keep = f }
+func (b *Builder) KeepLater(f func()) { b.keep = append(b.keep, f) }
 
 // Finish returns the complete plan.
 func (b *Builder) Finish() (*Plan, error) {
 	if b.keep != nil {
 		b.Program.Keep = b.Next()
-		b.keep()
+	}
+	for _, add := range b.keep {
+		add()
 	}
 	if err := b.Err(); err != nil {
 		return nil, err
