@@ -92,7 +92,7 @@ func TestCapsetWords(t *testing.T) {
 	if words != [6]uint32{low, low, low, high, high, high} {
 		t.Errorf("%#x", words)
 	}
-	capsetWords(b, "reaper", 1<<unix.CAP_KILL, 0)
+	capset(b, "reaper", 1<<unix.CAP_KILL, 0)
 	data = b.Program.Data[b.Last().Index()*0+int(b.Program.Steps[b.Last().Index()].Args[1].Value):]
 	if inheritable := binary.NativeEndian.Uint32(data[8:]); inheritable != 0 {
 		t.Errorf("inheritable %#x", inheritable)
