@@ -32,6 +32,8 @@ type Setup struct {
 
 	ArgumentPages [2]uint64 // address and size of the caller's arguments and environment, 0: not known
 
+	children program.Reg // the list of the reaper's children, 0: not needed
+
 	SharedPID bool // no pid namespace of its own
 	NewTime   bool // the command is in another time namespace than the process that stays
 }
@@ -50,10 +52,17 @@ func (s Setup) PlanBegin(p *plan.Builder) {
 		Accept(syscall.ENOSYS, syscall.EPERM, syscall.EDQUOT, syscall.EACCES).Note("the caller's session keyring could not be left")
 }
 
-// PlanSignals appends the steps that put all signals into their initial state:
+// PlanSignals appends, beside what has to be looked up before the root changes,
+// the steps that put all signals into their initial state:
 // what the caller ignores must not be ignored inside. They stay blocked until
 // right before execve.
-func (s Setup) PlanSignals(p *plan.Builder) {
+func (s *Setup) PlanSignals(p *plan.Builder) {
+	if s.SharedPID {
+		// Now, while the host's /proc can be seen. Without one the reaper ends the
+		// command only, not what that left.
+		s.children = p.Do("open the list of the reaper's children", plan.Openat, plan.Cwd, p.Text("/proc/thread-self/children"), plan.Bits(unix.O_RDONLY|unix.O_CLOEXEC, &plan.OpenFlags), plan.Num(0)).
+			Accept(syscall.ENOENT, syscall.ENOTDIR, syscall.EACCES).Keep("children")
+	}
 	initial := p.Space(32)
 	for first := 1; first <= 64; first++ {
 		last := first
@@ -81,7 +90,7 @@ func (s Setup) PlanFork(flags uint64, p *plan.Builder) {
 	k := kept{signals: signals}
 	if s.SharedPID {
 		p.Do(label, plan.Prctl, plan.Num(unix.PR_SET_CHILD_SUBREAPER), plan.Num(1), plan.Num(0), plan.Num(0), plan.Num(0))
-		k.children = p.Do(label, plan.Openat, plan.Cwd, p.Text("/proc/thread-self/children"), plan.Bits(unix.O_RDONLY|unix.O_CLOEXEC, &plan.OpenFlags), plan.Num(0)).Keep("children")
+		k.children = s.children
 	}
 	name := "snug-init"
 	if s.Inherit != nil {
@@ -117,10 +126,18 @@ func (s Setup) planKeep(p *plan.Builder, k kept) {
 	}
 	keep = append(keep, k.more...)
 	for _, r := range keep {
-		p.Do(label, plan.Fcntl, plan.Reg(r), plan.Num(unix.F_DUPFD_CLOEXEC), plan.Num(uint64(len(keep)))).Into(r)
+		moved := p.Do(label, plan.Fcntl, plan.Reg(r), plan.Num(unix.F_DUPFD_CLOEXEC), plan.Num(uint64(len(keep)))).Into(r)
+		if r == k.children {
+			moved.Accept(syscall.EBADF) // there is no /proc
+		}
 	}
 	for fd, r := range keep {
-		p.Do(label, plan.Dup3, plan.Reg(r), plan.Num(uint64(fd)), plan.Num(unix.O_CLOEXEC))
+		placed := p.Do(label, plan.Dup3, plan.Reg(r), plan.Num(uint64(fd)), plan.Num(unix.O_CLOEXEC))
+		if r == k.children {
+			placed.Accept(syscall.EBADF)
+			p.Do(label, plan.Close, plan.Num(uint64(fd))).Accept(syscall.EBADF)
+			placed.ThenHere()
+		}
 	}
 	p.Do(label, plan.CloseRange, plan.Num(uint64(len(keep))), plan.Num(1<<32-1), plan.Num(0))
 	if s.Inherit != nil {

@@ -90,11 +90,11 @@ func TestHowFurtherNamespacesAreForbidden(t *testing.T) {
 		calls      []string
 	}{
 		"allowed":              {Privileges{NestedUserns: true}, false, nil},
-		"ordinary":             {Privileges{}, false, []string{"openat", "write", "close", "seccomp"}},
-		"one that matters not": {Privileges{Capabilities: []string{"CAP_NET_ADMIN"}}, false, []string{"openat", "write", "close", "seccomp"}},
-		"admin":                {Privileges{Capabilities: []string{"CAP_SYS_ADMIN"}}, false, []string{"seccomp"}},
-		"resource":             {Privileges{Capabilities: []string{"CAP_SYS_RESOURCE"}}, false, []string{"seccomp"}},
-		"shared":               {Privileges{}, true, []string{"seccomp"}},
+		"ordinary":             {Privileges{}, false, []string{"openat", "write", "close", "prctl"}},
+		"one that matters not": {Privileges{Capabilities: []string{"CAP_NET_ADMIN"}}, false, []string{"openat", "write", "close", "prctl"}},
+		"admin":                {Privileges{Capabilities: []string{"CAP_SYS_ADMIN"}}, false, []string{"prctl"}},
+		"resource":             {Privileges{Capabilities: []string{"CAP_SYS_RESOURCE"}}, false, []string{"prctl"}},
+		"shared":               {Privileges{}, true, []string{"prctl"}},
 	} {
 		b := plan.NewBuilder([]int{0})
 		if err := c.privileges.PlanNested(c.shared, b); err != nil || b.Program.Check() != nil && len(b.Program.Steps) > 0 {
