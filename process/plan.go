@@ -132,11 +132,12 @@ func (s Setup) planKeep(p *plan.Builder, k kept) {
 		}
 	}
 	for fd, r := range keep {
+		if r == k.children {
+			p.Do(label, plan.Close, plan.Num(uint64(fd))).Accept(syscall.EBADF) // or it would stay
+		}
 		placed := p.Do(label, plan.Dup3, plan.Reg(r), plan.Num(uint64(fd)), plan.Num(unix.O_CLOEXEC))
 		if r == k.children {
 			placed.Accept(syscall.EBADF)
-			p.Do(label, plan.Close, plan.Num(uint64(fd))).Accept(syscall.EBADF)
-			placed.ThenHere()
 		}
 	}
 	p.Do(label, plan.CloseRange, plan.Num(uint64(len(keep))), plan.Num(1<<32-1), plan.Num(0))
