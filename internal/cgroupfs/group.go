@@ -60,7 +60,7 @@ func Make(base string, settings []Setting) (*Group, error) {
 	}
 	for _, s := range settings {
 		if err := g.set(s); err != nil {
-			g.Remove()
+			g.remove()
 			return nil, err
 		}
 	}
@@ -120,13 +120,20 @@ func (g *Group) Remove() {
 	if g == nil {
 		return
 	}
+	// What is killed takes its time: others need not wait for that.
 	write(filepath.Join(g.path, "cgroup.kill"), "1")
 	removeTree(g.path)
-	g.dir.Close()
 	if unlock, err := lock(g.base); err == nil {
-		restore(g.base)
+		g.remove()
 		unlock()
 	}
+}
+
+// remove is Remove for who holds the subtree's lock.
+func (g *Group) remove() {
+	removeTree(g.path)
+	g.dir.Close()
+	restore(g.base)
 }
 
 // removeTree removes a group with those in it. Processes that were killed need
