@@ -54,7 +54,11 @@ func Main(c *Cmd) (*Result, error) {
 // what the terminal sends reaches it without help, and what is sent to this
 // process ends this process alone.
 func mainInherit(c *Cmd) (*Result, error) {
-	child.DefaultAction(syscall.SIGQUIT)
+	if quit := syscall.SIGQUIT; c.Spec.Inherit.Ignored>>(quit-1)&1 != 0 {
+		signal.Ignore(quit)
+	} else {
+		child.DefaultAction(quit)
+	}
 	if err := c.Start(); err != nil {
 		return c.Result(), err
 	}

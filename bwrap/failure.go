@@ -2,10 +2,13 @@ package bwrap
 
 import (
 	"errors"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/snug-sandbox/snug/mounts"
 )
 
 // Failed is an error in bubblewrap's words, for a system call's error.
@@ -54,6 +57,9 @@ func (r *Request) Message(s Step) string {
 	if op, ok := r.operation(s.From); ok {
 		return op.message(s, text)
 	}
+	if strings.HasPrefix(s.Label, "lock ") && s.Call == "openat" {
+		return "Unable to open lock file " + strings.TrimPrefix(s.Label, "lock ") + ": " + text
+	}
 	for _, known := range [...]struct{ label, message string }{
 		{"map user", "setting up uid map"},
 		{"map group", "setting up gid map"},
@@ -73,8 +79,6 @@ func (r *Request) Message(s Step) string {
 		}
 	}
 	switch {
-	case strings.HasPrefix(s.Label, "lock ") && s.Call == "openat":
-		return "Unable to open lock file " + strings.TrimPrefix(s.Label, "lock ") + ": " + text
 	case strings.HasPrefix(s.Label, "assert "):
 		return "creation of new user namespaces was not disabled as requested"
 	case strings.HasPrefix(s.Label, "join the user"):
@@ -128,6 +132,10 @@ func (r *Request) operation(from string) (Operation, bool) {
 func (op Operation) message(s Step, text string) string {
 	dest := strings.TrimLeft(op.Dest, "/")
 	inside, source := "/newroot/"+dest, "/oldroot"+filepath.Join("/", op.Source)
+	notThrough := s.Call == "openat2" && s.Errno == syscall.ENOTDIR && op.Kind != Dir && op.Kind != RemountRO && op.Kind != Chmod
+	if strings.HasSuffix(s.Label, mounts.Above) || notThrough {
+		return "Can't mkdir parents for " + op.Dest + ": " + text
+	}
 	switch s.Call {
 	case "mkdirat":
 		return "Can't mkdir " + op.Dest + ": " + text
@@ -138,6 +146,9 @@ func (op Operation) message(s Step, text string) string {
 	case Bind, ROBind, DevBind, BindFD, ROBindFD:
 		if s.Call == "futex" {
 			return "Race condition binding dirfd"
+		}
+		if s.Call == "move_mount" && (s.Errno == syscall.EINVAL || s.Errno == syscall.ENOTDIR) {
+			return op.kindMessage()
 		}
 		if s.Call == "open_tree" && s.Errno != syscall.EINVAL {
 			return "Can't find source path " + op.Source + ": " + text
@@ -170,9 +181,26 @@ func (op Operation) message(s Step, text string) string {
 	case Symlink:
 		return op.linkMessage(s, text)
 	case Chmod:
-		return "Can't chmod " + strconv.FormatInt(int64(*op.Perms), 8) + " " + op.Dest + ": " + text
+		return "Can't chmod " + cOctal(*op.Perms) + " " + op.Dest + ": " + text
 	}
 	return s.Label + ": " + text
+}
+
+// cOctal is a number as C's %#o prints it.
+func cOctal(n int) string {
+	if n == 0 {
+		return "0"
+	}
+	return "0" + strconv.FormatInt(int64(n), 8)
+}
+
+// kindMessage is said where one of source and destination is a directory and
+// the other is not.
+func (op Operation) kindMessage() string {
+	if info, err := os.Stat(op.Source); err == nil && info.IsDir() {
+		return "Can't mkdir " + op.Dest + ": " + errnoText(syscall.ENOTDIR)
+	}
+	return "Can't create file at " + op.Dest + ": " + errnoText(syscall.EISDIR)
 }
 
 func (op Operation) linkMessage(s Step, text string) string {

@@ -18,13 +18,13 @@ func SELinux() bool { return exists("/sys/fs/selinux/enforce") }
 func Look() Surroundings {
 	umask := unix.Umask(0)
 	unix.Umask(umask)
-	workdir, err := os.Getwd()
-	if err != nil {
+	workdir, err := unix.Getwd() // not $PWD: bubblewrap tells the real path
+	if err != nil || !strings.HasPrefix(workdir, "/") {
 		workdir = ""
 	}
 	s := Surroundings{
-		UID: os.Getuid(), Workdir: workdir, Umask: umask, Ignored: child.Ignored(),
-		NoUserns: noUserns(), NoCgroupns: !exists("/proc/self/ns/cgroup"), Data: readAll, Path: pathOf,
+		UID: os.Getuid(), Workdir: workdir, Umask: umask, Ignored: ignored(),
+		NoUserns: os.Getuid() == 0 && noUserns(), NoCgroupns: !exists("/proc/self/ns/cgroup"), Data: readAll, Path: pathOf,
 	}
 	if s.UID == 0 {
 		s.Capabilities = effectiveCapabilities()
@@ -33,6 +33,17 @@ func Look() Surroundings {
 		s.Terminal, _ = os.Readlink("/proc/self/fd/1")
 	}
 	return s
+}
+
+// ignored are the signals that the caller ignores, as far as Go leaves them so.
+// A shell without job control has its background jobs ignore SIGINT and SIGQUIT
+// together; of the second one Go forgets it.
+func ignored() uint64 {
+	set := child.Ignored()
+	if set&(1<<(unix.SIGINT-1)) != 0 {
+		set |= 1 << (unix.SIGQUIT - 1)
+	}
+	return set
 }
 
 func exists(path string) bool {

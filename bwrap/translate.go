@@ -22,7 +22,7 @@ type Surroundings struct {
 	Umask        int    // the caller's file mode creation mask
 	Ignored      uint64 // signals that the caller ignores, bit N-1 for signal N
 	Capabilities uint64 // the caller's effective capabilities
-	NoUserns     bool   // no user namespace can be made here
+	NoUserns     bool   // no user namespace can be made here; looked up for root only, who can do without
 	NoCgroupns   bool   // the kernel has no cgroup namespaces
 
 	// Data returns all that can be read from a descriptor.
@@ -119,6 +119,11 @@ func (r *Request) inherit(around Surroundings) *process.Inherit {
 	i := &process.Inherit{
 		Environ: without(r.Environ, "PWD"), NewSession: r.NewSession, Remain: !r.DieWithParent, Name: "bwrap",
 		Locks: r.LockFiles, Block: r.BlockFD, Ignored: around.Ignored, ExecLabel: r.ExecLabel, FileLabel: r.FileLabel,
+	}
+	for _, fd := range []*int{r.InfoFD, r.StatusFD} {
+		if fd != nil {
+			i.Drop = append(i.Drop, *fd)
+		}
 	}
 	if r.SyncFD != nil {
 		i.Held = []int{*r.SyncFD}

@@ -32,6 +32,8 @@ func (b *builder) addOrdered(i int, r Resolved) error {
 		return b.orderedBind(r, b.entries[i+1:])
 	case File:
 		return b.orderedFile(r)
+	case Dir:
+		return b.orderedDir(r)
 	case Write:
 		return b.rewrite(r)
 	case Chmod:
@@ -56,6 +58,26 @@ func (b *builder) orderedBind(r Resolved, later []Resolved) error {
 	b.place(label, fd, s, false)
 	b.covers(s, fd, &mounted{}, later)
 	s.node.maybe = s.node.maybe || r.Optional
+	return nil
+}
+
+// orderedDir makes a directory, or finds one.
+func (b *builder) orderedDir(r Resolved) error {
+	label := "make the directory " + r.Target
+	s, err := b.prepare(r, label)
+	if err != nil {
+		return err
+	}
+	if s.path != "" && !s.exists {
+		b.makeDir(label, s.dir, s.path, r.Mode)
+		return nil
+	}
+	if s.path == "" {
+		b.Close(s.dir)
+	}
+	found := b.Do(label, plan.Openat2, plan.Reg(b.root), b.Text(relative(r.Target)),
+		b.how(unix.O_PATH|unix.O_DIRECTORY, unix.RESOLVE_IN_ROOT|unix.RESOLVE_NO_MAGICLINKS), plan.Num(openHowSize)).Keep("found")
+	b.Close(found)
 	return nil
 }
 
@@ -92,7 +114,7 @@ func (b *builder) orderedFile(r Resolved) error {
 // rewrite writes a file where it is, a new one or one that was there.
 func (b *builder) rewrite(r Resolved) error {
 	label := "write " + r.Target
-	if err := b.above(r, label); err != nil {
+	if err := b.makeAbove(r, label); err != nil {
 		return err
 	}
 	perm := uint32(modeOr(r.Mode, 0o666))
@@ -108,8 +130,8 @@ func (b *builder) rewrite(r Resolved) error {
 	return nil
 }
 
-// above makes the directories above an entry's target.
-func (b *builder) above(r Resolved, label string) error {
+// makeAbove makes the directories above an entry's target.
+func (b *builder) makeAbove(r Resolved, label string) error {
 	dir := path.Dir(r.Target)
 	s, err := b.prepare(Resolved{Mount: Mount{Type: Dir, Target: dir, Parents: r.Parents, Mode: r.Parents}, From: r.From}, label)
 	if err != nil {
@@ -137,7 +159,7 @@ func (b *builder) chmod(r Resolved) error {
 // orderedLink makes a symbolic link, or finds the same one.
 func (b *builder) orderedLink(r Resolved) error {
 	label := "link " + r.Target + " to " + r.Source
-	if err := b.above(r, label); err != nil {
+	if err := b.makeAbove(r, label); err != nil {
 		return err
 	}
 	dir, name := path.Split(r.Target)

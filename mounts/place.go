@@ -41,7 +41,7 @@ func (b *builder) prepare(r Resolved, label string) (spot, error) {
 		for i, name := range p.missing {
 			s.at, s.node = path.Join(s.at, name), s.node.add(name)
 			if i < n-1 {
-				b.Do(label, plan.Mkdirat, plan.Reg(p.in.dir), b.Text(p.in.relative(s.at)), plan.Octal(uint32(modeOr(r.Parents, 0o755))))
+				b.Do(b.above(label), plan.Mkdirat, plan.Reg(p.in.dir), b.Text(p.in.relative(s.at)), plan.Octal(uint32(modeOr(r.Parents, 0o755))))
 			}
 			s.node.maybe = b.table.Ordered && r.Optional
 		}
@@ -111,7 +111,12 @@ type way struct {
 
 func (b *builder) makeMissing(label string, r Resolved, w way) {
 	for i := w.known; i < len(w.names); i++ {
-		found := b.Do(label, plan.Openat2, w.dir, b.Text(strings.Join(w.names[:i+1], "/")), b.how(unix.O_PATH, w.resolve), plan.Num(openHowSize)).
+		last := i == len(w.names)-1
+		say := label
+		if !last {
+			say = b.above(label)
+		}
+		found := b.Do(say, plan.Openat2, w.dir, b.Text(strings.Join(w.names[:i+1], "/")), b.how(unix.O_PATH, w.resolve), plan.Num(openHowSize)).
 			Accept(syscall.ENOENT).Help(targetHelp)
 		reg := found.Keep("part")
 		closed := b.Do("close part", plan.Close, plan.Reg(reg))
@@ -120,16 +125,27 @@ func (b *builder) makeMissing(label string, r Resolved, w way) {
 		if above == "" {
 			above = "."
 		}
-		b.Do(label, plan.Openat2, w.dir, b.Text(above), b.how(unix.O_PATH|unix.O_DIRECTORY, w.resolve), plan.Num(openHowSize)).Into(reg)
-		if i < len(w.names)-1 {
-			b.Do(label, plan.Mkdirat, plan.Reg(reg), b.Text(w.names[i]), plan.Octal(uint32(w.perm)))
-		} else {
+		b.Do(b.above(label), plan.Openat2, w.dir, b.Text(above), b.how(unix.O_PATH|unix.O_DIRECTORY, w.resolve), plan.Num(openHowSize)).Into(reg)
+		if last {
 			b.makePoint(label, r, reg, w.names[i])
+		} else {
+			b.Do(say, plan.Mkdirat, plan.Reg(reg), b.Text(w.names[i]), plan.Octal(uint32(w.perm)))
 		}
 		b.Do("close part", plan.Close, plan.Reg(reg))
 		closed.ThenHere()
 		b.Free(reg)
 	}
+}
+
+// Above is the end of the labels of what is done for the directories above the
+// target of an ordered table's entry.
+const Above = ": the directories above"
+
+func (b *builder) above(label string) string {
+	if b.table.Ordered {
+		return label + Above
+	}
+	return label
 }
 
 // makePoint makes the mount point itself, of the kind that the mount has.
@@ -167,8 +183,8 @@ func (b *builder) makeDir(label string, dir program.Reg, name string, perm *unit
 		bits = *perm
 	}
 	b.Do(label, plan.Mkdirat, plan.Reg(dir), b.Text(name), plan.Octal(uint32(bits)))
-	if bits&0o6000 == 0 {
-		return
+	if bits&0o6000 == 0 || b.table.Ordered {
+		return // bubblewrap leaves it at that
 	}
 	fd := b.Do(label, plan.Openat, plan.Reg(dir), b.Text(name), plan.Bits(unix.O_DIRECTORY|unix.O_CLOEXEC, &plan.OpenFlags), plan.Num(0)).Keep("made")
 	b.Do(label, plan.Fchmod, plan.Reg(fd), plan.Octal(uint32(bits)))
@@ -223,7 +239,8 @@ func (b *builder) covers(s spot, fd program.Reg, m *mounted, later []Resolved) {
 	if b.table.Ordered && s.path == "" && b.Scarce() {
 		*m = mounted{at: s.at, dir: m.dir, dirAt: m.dirAt} // the kernel finds what is inside
 	}
-	if s.path == "" && (m.own || m.creates) || m.creates {
+	onRoot := s.path == "." // what is below is reached through the new mount only
+	if (s.path == "" || onRoot) && (m.own || m.creates) || m.creates {
 		m.dir, m.dirAt = fd, s.at
 		if anyBelow(later, s.at) {
 			s.node.cover(m)

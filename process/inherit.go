@@ -1,6 +1,7 @@
 package process
 
 import (
+	"encoding/binary"
 	"strconv"
 	"strings"
 	"syscall"
@@ -44,6 +45,10 @@ type Inherit struct {
 	// Locks are files inside that the process that stays holds a read lock on
 	// for as long (F_OFD_SETLK, fcntl(2)).
 	Locks []string
+
+	// Drop are descriptors that nobody inside gets, not even for the set-up: their
+	// other end may wait for all to be closed.
+	Drop []int
 
 	// Block is a descriptor that is read from, one byte, before the command is
 	// executed. The command does not get it.
@@ -147,6 +152,16 @@ func (s Setup) planWorkdir(p *plan.Builder) program.Arg {
 	return env
 }
 
+// planDrop appends the steps that close what is not for this side.
+func (i *Inherit) planDrop(p *plan.Builder) {
+	if i == nil {
+		return
+	}
+	for _, fd := range i.Drop {
+		p.Do("close descriptor "+strconv.Itoa(fd), plan.Close, plan.Num(uint64(fd))).Accept(syscall.EBADF)
+	}
+}
+
 // planFileLabel appends the step that gives files made from now on a label.
 func (i *Inherit) planFileLabel(p *plan.Builder) {
 	if i != nil && i.FileLabel != "" {
@@ -155,21 +170,38 @@ func (i *Inherit) planFileLabel(p *plan.Builder) {
 }
 
 // planShell adds to an execve what execvp(3) does with a file that is no
-// program: a shell reads it.
+// program: a shell reads it. A file that is a program, or names its interpreter,
+// was refused for another reason.
 func (s Setup) planShell(p *plan.Builder, c candidate, env program.Arg) {
-	look := func(flags uint64) plan.Step {
-		return p.Do("look at "+c.file, plan.Openat, plan.Cwd, p.Text(c.file), plan.Bits(flags|unix.O_PATH|unix.O_CLOEXEC, &plan.OpenFlags), plan.Num(0))
-	}
-	access := p.Do("look at "+c.file, plan.Faccessat, plan.Cwd, p.Text(c.file), plan.Num(unix.X_OK)).
+	label := "look at " + c.file
+	var no []plan.Step // these lead on to the next candidate
+	open := p.Do(label, plan.Openat, plan.Cwd, p.Text(c.file), plan.Bits(unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, &plan.OpenFlags), plan.Num(0)).
 		Accept(syscall.ENOENT, syscall.ENOTDIR, syscall.EACCES, syscall.ELOOP)
-	dir := look(unix.O_DIRECTORY).Accept(syscall.ENOTDIR)
-	isDir := p.Do("look at "+c.file, plan.Getpid)
-	dir.ElseHere()
+	fd := open.Keep("script")
+	access := p.Do(label, plan.Faccessat, plan.Cwd, p.Text(c.file), plan.Num(unix.X_OK)).Accept(syscall.EACCES)
+	for _, magic := range []string{"\x7fELF", "#!\x00\x00"} {
+		buffer := p.Space(4)
+		length := len(strings.TrimRight(magic, "\x00"))
+		no = append(no, p.Do(label, plan.Pread, plan.Reg(fd), buffer, plan.Num(uint64(length)), plan.Num(0)).Accept(syscall.EISDIR))
+		is := p.Equal(label, buffer, binary.NativeEndian.Uint32([]byte(magic))).Accept(syscall.EAGAIN)
+		skip := p.Do(label, plan.Getpid)
+		no = append(no, skip)
+		is.ElseHere()
+	}
 	shell := append([]string{"sh", c.file}, c.args[1:]...)
 	p.Do("run "+c.file+" with /bin/sh", plan.Execve, p.Text("/bin/sh"), p.Texts(shell), env).Exec().
 		Accept(syscall.ENOENT, syscall.ENOTDIR, syscall.EACCES)
+	for i, step := range no {
+		if i%2 == 0 {
+			step.ElseHere() // a directory
+		} else {
+			step.ThenHere()
+		}
+	}
 	access.ElseHere()
-	isDir.ThenHere()
+	p.Do(label, plan.Close, plan.Reg(fd))
+	p.Free(fd)
+	open.ElseHere()
 }
 
 // searchPath is the PATH that the command is looked up in.

@@ -45,6 +45,7 @@ func (s Setup) PlanBegin(p *plan.Builder) {
 	if s.Inherit == nil {
 		p.Do("leave the caller's session", plan.Setsid)
 	}
+	s.Inherit.planDrop(p)
 	s.Inherit.planFileLabel(p)
 	// Keys of the caller's session are reachable by possession, whatever the
 	// namespace (keyrings(7), session-keyring(7)).

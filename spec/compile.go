@@ -63,6 +63,11 @@ type compiler struct {
 // changes; credentials last, because everything before needs privileges over
 // the new namespaces.
 func (c *compiler) compile() (*plan.Plan, error) {
+	if c.Namespaces.Join.PID != nil && c.Namespaces.PID != namespaces.Share {
+		// Who joined a pid namespace by setns(2) cannot make one below it: only its
+		// child can, which is the command.
+		c.Command.PID1, c.setup.Command.PID1 = true, true
+	}
 	flags, pid := c.Namespaces.Flags()
 	first, second := flags|pid, uint64(0)
 	if c.Command.PID1 {

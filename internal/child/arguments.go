@@ -2,8 +2,8 @@ package child
 
 import (
 	"encoding/binary"
-	"os"
 	"sync"
+	"syscall"
 )
 
 // ArgumentPages returns the pages at the top of the stack where the kernel put
@@ -12,10 +12,18 @@ import (
 // read /proc/1/cmdline. They lie between the random bytes (AT_RANDOM) and the
 // file name of the program (AT_EXECFN) that getauxval(3) describes.
 var ArgumentPages = sync.OnceValues(func() (from, size uint64) {
-	aux, err := os.ReadFile("/proc/self/auxv")
+	// Package os would register the file with the poller, which has to be set up.
+	var buffer [2048]byte
+	fd, err := syscall.Open("/proc/self/auxv", syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
 	if err != nil {
 		return 0, 0
 	}
+	defer syscall.Close(fd)
+	n, err := syscall.Read(fd, buffer[:])
+	if err != nil {
+		return 0, 0
+	}
+	aux := buffer[:n]
 	const atRandom, atExecfn = 25, 31
 	var random, name uint64
 	for ; len(aux) >= 16; aux = aux[16:] {

@@ -42,6 +42,8 @@ type region struct {
 
 	outcome outcome
 
+	fullMask, callersMask uint64 // signals, while the first process is cloned
+
 	// Work space of the reaper.
 	linger   uint64
 	remain   uint64 // live on without the supervisor

@@ -1,9 +1,7 @@
 package child
 
 import (
-	"runtime"
 	"syscall"
-	"unsafe"
 
 	"github.com/snug-sandbox/snug/internal/program"
 )
@@ -70,7 +68,7 @@ func launch(img *image, o Options) (*Process, error) {
 	img.region.regs[RegSupervisor], img.region.regs[RegControl] = uint64(pair[0]), uint64(pair[1])
 	img.set(o)
 	img.setRanges()
-	pid := cloneBlocked(img, o)
+	pid := cloneFirst(img, o)
 	syscall.Close(pair[1])
 	if pid < 0 {
 		syscall.Close(pair[0])
@@ -110,22 +108,11 @@ func (img *image) set(o Options) {
 	}
 }
 
-// cloneBlocked clones with all signals blocked, so that no handler of the Go
-// runtime ever runs in the child. The program restores the mask.
-func cloneBlocked(img *image, o Options) int64 {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	all, old := ^uint64(0), uint64(0)
-	setMask(&all, &old)
-	defer setMask(&old, nil)
+// cloneFirst clones the first process.
+func cloneFirst(img *image, o Options) int64 {
 	flags := o.Flags | uint64(syscall.SIGCHLD)
 	if o.CgroupFD > 0 {
-		return cloneInto(img, flags, o.CgroupFD)
+		return cloneBlocked(0, 0, cloneInto(img, flags, o.CgroupFD), img.region)
 	}
-	return withoutHeap(func() int64 { return clone(flags, img.firstStack(), img.region) })
-}
-
-func setMask(set, old *uint64) {
-	const sigSetmask = 2
-	syscall.RawSyscall6(syscall.SYS_RT_SIGPROCMASK, sigSetmask, uintptr(unsafe.Pointer(set)), uintptr(unsafe.Pointer(old)), 8, 0, 0)
+	return withoutHeap(func() int64 { return cloneBlocked(flags, img.firstStack(), nil, img.region) })
 }

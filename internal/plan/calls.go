@@ -39,6 +39,7 @@ var (
 	Openat2       = program.Call{Name: "openat2", Nr: unix.SYS_OPENAT2}
 	OpenTree      = program.Call{Name: "open_tree", Nr: unix.SYS_OPEN_TREE}
 	PivotRoot     = program.Call{Name: "pivot_root", Nr: unix.SYS_PIVOT_ROOT}
+	Pread         = program.Call{Name: "pread64", Nr: unix.SYS_PREAD64}
 	Prctl         = program.Call{Name: "prctl", Nr: unix.SYS_PRCTL}
 	Prlimit       = program.Call{Name: "prlimit64", Nr: unix.SYS_PRLIMIT64}
 	Read          = program.Call{Name: "read", Nr: unix.SYS_READ}
