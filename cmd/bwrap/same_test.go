@@ -90,6 +90,8 @@ var same = []struct{ name, text string }{
 	{"block ends", `bwrap $R --block-fd 5 echo ran 5</dev/null`},
 	{"sync", `(bwrap $R --unshare-pid --sync-fd 5 sh -c 'ls /proc/self/fd | wc -l; sleep 0.5 >/dev/null 2>&1 & exit 0' 5>&1 >&2 | cat; echo end of pipe) 2>&1`},
 
+	{"ignored signals", `(trap '' HUP; bwrap $R sh -c 'kill -HUP $$; echo survived'); bwrap $R sh -c 'kill -HUP $$; echo survived'; echo $?`},
+
 	// Identity and privileges.
 	{"ids", `bwrap $R --uid 5 --gid 6 sh -c 'id -u; id -g; cat /proc/self/uid_map | wc -l'; bwrap $R --uid 0 id -u; bwrap $R stat -c '%u' / `},
 	{"no capabilities", `bwrap $R --uid 0 grep Cap /proc/self/status; bwrap $R grep -E 'NoNewPrivs|CapEff' /proc/self/status`},

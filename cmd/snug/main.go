@@ -84,7 +84,7 @@ func dispatch(args []string, std streams) error {
 		return versionVerb{}.do(std)
 	}
 	if args[0] == "bwrap" {
-		return &endedError{bwrap.Main(args[1:])}
+		return (&bwrapVerb{args[1:]}).do(std)
 	}
 	cmd, err := parse(args)
 	if err != nil {

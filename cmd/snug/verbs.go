@@ -29,6 +29,7 @@ func verbs() []verbEntry {
 		{"explain", explainNode},
 		{"doctor", whole(doctorNode)},
 		{"profile", whole(profileNode)},
+		{"bwrap", whole(bwrapNode)},
 		{"completion", whole(completionNode)},
 		{"man", whole(manNode)},
 		{"version", whole(versionNode)},
