@@ -134,6 +134,8 @@ func (c *Cmd) await() (child.Outcome, error) {
 func (c *Cmd) verdict(copyErr error) error {
 	r := c.result
 	switch {
+	case c.canceled != nil && r.Cause == CauseCancel && r.ExitCode == 0 && r.Signal == 0:
+		r.err = c.canceled // as exec.Cmd has it
 	case c.canceled != nil && !(r.ExitCode == 0 && r.Signal == 0):
 		r.err = c.canceled
 	case r.Cause != CauseExit || r.ExitCode != 0:

@@ -57,6 +57,8 @@ func (b *builder) dev(r Resolved) error {
 	return nil
 }
 
+// deviceNode binds a device of the host. Read-only is the node, which is the
+// host's own file, not what is written to the device.
 func (b *builder) deviceNode(dev program.Reg, at, name string) {
 	label := "bind /dev/" + name
 	open := b.Do(label, plan.OpenTree, plan.Cwd, b.Text("/dev/"+name), treeFlags(unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_NO_AUTOMOUNT))
@@ -64,7 +66,7 @@ func (b *builder) deviceNode(dev program.Reg, at, name string) {
 		open.Accept(syscall.ENOENT).Note("the host has no /dev/" + name)
 	}
 	fd := open.Keep("tree")
-	b.Do(label, plan.MountSetattr, plan.Reg(fd), b.Text(""), atFlags(unix.AT_EMPTY_PATH), b.attr(unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NOEXEC, 0, unix.MS_PRIVATE), plan.Num(attrSize))
+	b.Do(label, plan.MountSetattr, plan.Reg(fd), b.Text(""), atFlags(unix.AT_EMPTY_PATH), b.attr(unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NOEXEC|unix.MOUNT_ATTR_RDONLY, 0, unix.MS_PRIVATE), plan.Num(attrSize))
 	b.Do(label, plan.Mknodat, plan.Reg(dev), b.Text(name), plan.Octal(unix.S_IFREG|0o444), plan.Num(0))
 	b.Do(label, plan.MoveMount, plan.Reg(fd), b.Text(""), plan.Reg(dev), b.Text(name), moveFlags(unix.MOVE_MOUNT_F_EMPTY_PATH))
 	b.Close(fd)

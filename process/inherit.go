@@ -104,14 +104,19 @@ func (s Setup) openHeld(p *plan.Builder, k *kept) {
 	}
 }
 
-// planForget appends the steps that leave the process that stays without
-// anything of the caller in its memory: it maps its program, and the image,
-// whose data are overwritten.
+// planForget appends the steps that leave the first process without anything of
+// the caller in its memory, before there is anybody who could look: it maps its
+// program and the image.
 func planForget(p *plan.Builder) {
 	const label = "forget the caller's memory"
 	for r := child.RegMemory; r < child.RegFiles; r += 2 {
 		p.Do(label, plan.Munmap, plan.Reg(r), plan.Reg(r+1)).Accept(syscall.EINVAL)
 	}
+}
+
+// planOverwrite appends the step of the process that stays that overwrites what
+// the image said of the caller's files.
+func planOverwrite(p *plan.Builder) {
 	data := program.Arg{Kind: program.Address}
 	p.Do("overwrite the plan's data", plan.Getrandom, data, plan.Num(uint64(len(p.Program.Data))), plan.Num(0)).
 		Accept(syscall.ENOSYS, syscall.EAGAIN, syscall.EINTR)
@@ -121,7 +126,12 @@ func planForget(p *plan.Builder) {
 // inherited one has the name of the first directory that can be entered as PWD.
 func (s Setup) planWorkdir(p *plan.Builder) program.Arg {
 	if s.Inherit == nil {
-		p.Do("go to "+s.Workdir, plan.Chdir, p.Text(s.Workdir)).Help(workdirHelp)
+		const howSize = 24 // struct open_how
+		label := "go to " + s.Workdir
+		how := p.Words(unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0, unix.RESOLVE_NO_MAGICLINKS)
+		dir := p.Do(label, plan.Openat2, plan.Cwd, p.Text(s.Workdir), how, plan.Num(howSize)).Help(workdirHelp).Keep("dir")
+		p.Do(label, plan.Fchdir, plan.Reg(dir)).Help(workdirHelp)
+		p.Close(dir)
 		return p.Texts(s.Environ)
 	}
 	dirs := s.Inherit.Workdirs

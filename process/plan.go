@@ -107,6 +107,9 @@ func (s Setup) PlanFork(flags uint64, p *plan.Builder) {
 		p.Do("forget the caller's arguments and environment", plan.Munmap, plan.Hex(at), plan.Hex(size))
 	}
 	s.openHeld(p, &k)
+	if s.Inherit != nil {
+		planForget(p)
+	}
 	flags |= unix.CLONE_VFORK | uint64(unix.SIGCHLD)
 	if !s.NewTime {
 		// A process that shares memory cannot be in another time namespace
@@ -143,7 +146,7 @@ func (s Setup) planKeep(p *plan.Builder, k kept) {
 	}
 	p.Do(label, plan.CloseRange, plan.Num(uint64(len(keep))), plan.Num(1<<32-1), plan.Num(0))
 	if s.Inherit != nil {
-		planForget(p)
+		planOverwrite(p)
 	}
 }
 
@@ -168,6 +171,11 @@ func (s Setup) PlanExec(p *plan.Builder) program.Arg {
 		p.Do("find the process group", plan.Getpid).Store(pid)
 		p.Do("make it the terminal's foreground group", plan.Ioctl, plan.Reg(s.Terminal), plan.Hex(unix.TIOCSPGRP), pid)
 	}
+	if s.Inherit == nil {
+		// Before the working directory is looked up: a link to /proc/self/fd/N must
+		// not find a directory of the caller's there.
+		s.planDescriptors(p)
+	}
 	env := s.planWorkdir(p)
 	mask := units.FileMode(0o022)
 	if s.Command.Umask != nil {
@@ -178,9 +186,7 @@ func (s Setup) PlanExec(p *plan.Builder) program.Arg {
 		p.Do("set the nice value to "+strconv.Itoa(*n), plan.Setpriority, plan.Num(unix.PRIO_PROCESS), plan.Num(0), plan.Int(*n)).
 			Help(&program.Help{Errno: syscall.EACCES, Why: "lowering it needs privilege", Fix: "choose a value that is not below the caller's"})
 	}
-	if s.Inherit == nil {
-		s.planDescriptors(p)
-	} else {
+	if s.Inherit != nil {
 		s.Inherit.planWait(p)
 	}
 	s.Limits.plan(p)

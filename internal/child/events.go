@@ -91,8 +91,18 @@ func (p *Process) Signal(sig syscall.Signal, group bool) {
 func (p *Process) End() { p.send(opKillAll, 0) }
 
 func (p *Process) send(op, arg uint8) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return // the number may be somebody else's descriptor by now
+	}
 	msg := [2]byte{op, arg}
-	syscall.RawSyscall6(syscall.SYS_SENDTO, uintptr(p.control), uintptr(unsafe.Pointer(&msg)), 2, msgNoSignal|msgDontWait, 0, 0)
+	_, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, uintptr(p.control), uintptr(unsafe.Pointer(&msg)), 2, msgNoSignal|msgDontWait, 0, 0)
+	if errno == syscall.EAGAIN && op == opKillAll {
+		// Behind so many messages it would come too late; the end of all messages
+		// means the same.
+		syscall.Shutdown(p.control, syscall.SHUT_WR)
+	}
 }
 
 // Kill kills the process that stays; its pid namespace, if it has one, goes

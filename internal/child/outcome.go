@@ -58,7 +58,10 @@ func (p *Process) Wait() (Outcome, error) {
 	if err == nil && status.Signaled() {
 		o.Killed = status.Signal()
 	}
+	p.mu.Lock()
+	p.closed = true
 	syscall.Close(p.control)
+	p.mu.Unlock()
 	p.image.free()
 	return o, err
 }

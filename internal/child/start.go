@@ -1,6 +1,7 @@
 package child
 
 import (
+	"sync"
 	"syscall"
 
 	"github.com/snug-sandbox/snug/internal/program"
@@ -42,6 +43,9 @@ type Process struct {
 	PID     int // of the process that stays, in the caller's pid namespace
 	control int
 	image   *image
+
+	mu     sync.Mutex // guards closed
+	closed bool       // control is
 }
 
 // Start clones a process that runs p. The caller must Receive until Done or

@@ -76,10 +76,14 @@ func rootReason(err error) string {
 // links and ".." stay inside (openat2(2), Linux 5.6); O_NONBLOCK lets the open
 // of a fifo return.
 func readInRoot(root int, name string) (string, error) {
-	fd, err := unix.Openat2(root, name, &unix.OpenHow{
-		Flags:   unix.O_RDONLY | unix.O_NONBLOCK | unix.O_NOCTTY | unix.O_CLOEXEC,
-		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
-	})
+	fd, err := -1, error(unix.EAGAIN)
+	// Any rename or mount elsewhere may disturb the lookup (openat2(2)).
+	for tries := 0; err == unix.EAGAIN && tries < 1<<16; tries++ {
+		fd, err = unix.Openat2(root, name, &unix.OpenHow{
+			Flags:   unix.O_RDONLY | unix.O_NONBLOCK | unix.O_NOCTTY | unix.O_CLOEXEC,
+			Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
+		})
+	}
 	if err != nil {
 		return "", err
 	}
