@@ -21,7 +21,7 @@ var same = []struct{ name, text string }{
 	{"root made read-only", `bwrap --ro-bind /usr /usr --symlink usr/bin /bin --symlink usr/lib /lib --symlink usr/lib64 /lib64 --tmpfs /t --remount-ro / sh -c 'mkdir /x; mkdir /t/x && ls /t'`},
 	{"dev", `bwrap $R --dev /dev find /dev -printf '%m %y %p %l\n' | sort`},
 	{"dev works", `bwrap $R --dev /dev --proc /proc sh -c 'echo x >/dev/null; head -c 3 /dev/zero | od -An -c; echo y >/dev/stdout; : >/dev/shm/a; ls /dev/shm; test -c /dev/full; echo $?; mkdir /dev/d; ls -d /dev/d'`},
-	{"proc", `bwrap $R --unshare-pid --proc /proc sh -c 'ls -d /proc/[0-9]* | wc -l; cat /proc/1/comm; echo $$; echo x >/proc/sysrq-trigger'`},
+	{"proc", `bwrap $R --unshare-pid --proc /proc sh -c 'set -- /proc/[0-9]*; echo $#; cat /proc/1/comm; echo $$; echo x >/proc/sysrq-trigger'`},
 	{"proc of the host", `bwrap $R --proc /proc sh -c 'test -e /proc/$$ && echo there'`},
 	{"mount options", `bwrap $R --tmpfs /tmp --bind /usr /tmp/u --dev-bind /dev /tmp/dev --proc /tmp/p --dev /tmp/d --ro-bind /etc /tmp/e --perms 700 --size 1048576 --tmpfs /tmp/s \
 		awk '$5 ~ "^/tmp" && $5 !~ "/p/|/dev/.|/d/." { split($6, o, ","); r = ""; for (i in o) if (o[i] !~ "atime|^rw") r = r " " o[i]; n = asort2(r); print $5, n } function asort2(s) { return (s ~ /nosuid/) " " (s ~ /nodev/) " " (s ~ / ro/) " " (s ~ /noexec/) }' /proc/self/mountinfo | sort`},
