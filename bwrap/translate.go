@@ -107,6 +107,9 @@ func (r *Request) privileges(around Surroundings) userns.Privileges {
 			set &^= bits
 		}
 	}
+	if around.UID == 0 && !r.newUser(around) && r.UserFD == nil {
+		set &= around.Capabilities // over the machine nobody gets what the caller has not
+	}
 	for nr, name := range userns.Capabilities {
 		if set&(1<<nr) != 0 {
 			p.Capabilities = append(p.Capabilities, name)

@@ -60,7 +60,7 @@ func script(t testing.TB, program, text string) ended {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "bash", "-c", text)
-	cmd.Dir, cmd.WaitDelay = work, time.Second
+	cmd.Dir, cmd.WaitDelay = work, 10*time.Second
 	cmd.Env = []string{"PATH=" + bin + ":/usr/bin:/bin", "HOME=/root", "LC_ALL=C", "R=--ro-bind / /", "SECRET=correct horse", "PROGRAM=" + program}
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
