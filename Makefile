@@ -1,5 +1,6 @@
 # make demo    build, and run a real command in a sandbox
 # make test    every check there is, after installing what the checks need
+# make test-vm the tests of the engine on Linux 6.1 with systemd, in a virtual machine
 # make build   bin/snug, its helper programs, and bin/bwrap
 # make install snug, its man page and completions below PREFIX; with BWRAP=1 bwrap, too
 # make bench   compare with bubblewrap
@@ -23,6 +24,9 @@ demo:
 test:
 	scripts/test
 
+test-vm:
+	scripts/test-vm
+
 test-user:
 	scripts/test-user
 
@@ -45,4 +49,4 @@ install: build
 clean:
 	rm -rf bin
 
-.PHONY: all build demo test test-user bench install clean
+.PHONY: all build demo test test-vm test-user bench install clean

@@ -89,6 +89,8 @@ package_of() {
 	script) echo bsdutils ;;
 	groff) echo groff-base ;;
 	useradd) echo passwd ;;
+	qemu-system-x86_64) echo qemu-system-x86 ;;
+	mke2fs) echo e2fsprogs ;;
 	*) echo "$1" ;;
 	esac
 }
