@@ -83,12 +83,3 @@ func wants(t *testing.T, text, output string) {
 		t.Errorf("%s\nprinted\n%s%s\nwant\n%s", text, got.out, got.err, output)
 	}
 }
-
-// complains runs a script with this program and compares its standard error.
-func complains(t *testing.T, text, message string) {
-	t.Helper()
-	got := script(t, this(t), text)
-	if strings.TrimSpace(got.err) != message || got.code != 1 {
-		t.Errorf("%s\nended with %d and said\n%s%s\nwant\n%s", text, got.code, got.out, got.err, message)
-	}
-}
