@@ -61,12 +61,16 @@ func (b *builder) dev(r Resolved) error {
 // host's own file, not what is written to the device.
 func (b *builder) deviceNode(dev program.Reg, at, name string) {
 	label := "bind /dev/" + name
+	attrs := uint64(unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NOEXEC)
+	if !b.table.Ordered {
+		attrs |= unix.MOUNT_ATTR_RDONLY
+	}
 	open := b.Do(label, plan.OpenTree, plan.Cwd, b.Text("/dev/"+name), treeFlags(unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_NO_AUTOMOUNT))
 	if name == "tty" || name == "full" {
 		open.Accept(syscall.ENOENT).Note("the host has no /dev/" + name)
 	}
 	fd := open.Keep("tree")
-	b.Do(label, plan.MountSetattr, plan.Reg(fd), b.Text(""), atFlags(unix.AT_EMPTY_PATH), b.attr(unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NOEXEC|unix.MOUNT_ATTR_RDONLY, 0, unix.MS_PRIVATE), plan.Num(attrSize))
+	b.Do(label, plan.MountSetattr, plan.Reg(fd), b.Text(""), atFlags(unix.AT_EMPTY_PATH), b.attr(attrs, 0, unix.MS_PRIVATE), plan.Num(attrSize))
 	b.Do(label, plan.Mknodat, plan.Reg(dev), b.Text(name), plan.Octal(unix.S_IFREG|0o444), plan.Num(0))
 	b.Do(label, plan.MoveMount, plan.Reg(fd), b.Text(""), plan.Reg(dev), b.Text(name), moveFlags(unix.MOVE_MOUNT_F_EMPTY_PATH))
 	b.Close(fd)
