@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -89,6 +90,20 @@ func TestBindOfAFile(t *testing.T) {
 	write(t, name, "text")
 	m := mounts.Mount{Source: name, Target: "/run/dir/file"}
 	shows(t, "cat /run/dir/file; (echo >/run/dir/file) 2>/dev/null || echo ' read-only'", "text read-only", m)
+}
+
+// What is built above the host's root is no part of a copy of it.
+func TestBindOfTheHostsRoot(t *testing.T) {
+	info, err := os.Stat("/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	stat := info.Sys().(*syscall.Stat_t)
+	want := fmt.Sprintf("%d:%d\n1\n1", stat.Dev, stat.Ino)
+	for _, source := range []string{"/", "/proc/self/root"} {
+		shows(t, "stat -c %d:%i /tmp/host/; grep -c '^[^/]*/[^ ]* /tmp/host ' /proc/self/mountinfo; grep -c '^[^/]*/[^ ]* / ' /proc/self/mountinfo",
+			want, mounts.Mount{Source: source, Target: "/tmp/host"})
+	}
 }
 
 func TestBindAtItsOwnPlace(t *testing.T) {

@@ -2,7 +2,10 @@ package mounts
 
 import (
 	"errors"
+	"path"
+	"slices"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -20,8 +23,11 @@ const (
 // mounts show, files that are shown on top of others, uppers that are thrown
 // away, and what masks show. It goes with the old root; what was bound from it
 // stays.
-func (b *builder) makeScratch() {
+func (b *builder) makeScratch(fenced bool) {
 	const label = "make a scratch file system"
+	if fenced {
+		b.makeFence()
+	}
 	b.scratch = b.ownTmpfs(label, Mount{}, 0o700, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV)
 	if b.attachScratch() {
 		b.Do(label, plan.MoveMount, plan.Reg(b.scratch), b.Text(""), plan.Cwd, b.Text("/"), moveFlags(unix.MOVE_MOUNT_F_EMPTY_PATH))
@@ -33,6 +39,41 @@ func (b *builder) makeScratch() {
 // attachScratch reports whether the scratch file system has to be attached:
 // before Linux 6.15 nothing can be bound from a mount that is not.
 func (b *builder) attachScratch() bool { return !b.facts.Kernel.AtLeast(6, 15) }
+
+// makeFence puts a mount that cannot be bound between the host's root and what
+// is attached above it. A copy of the host's whole tree would else have that on
+// top of it, and show the sandbox its own root.
+func (b *builder) makeFence() {
+	const label = "keep what is built out of copies of the host's tree"
+	fence := b.ownTmpfs(label, Mount{}, 0o700, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV)
+	b.Do(label, plan.MountSetattr, plan.Reg(fence), b.Text(""), atFlags(unix.AT_EMPTY_PATH), b.attr(0, 0, unix.MS_UNBINDABLE), plan.Num(attrSize))
+	b.Do(label, plan.MoveMount, plan.Reg(fence), b.Text(""), plan.Cwd, b.Text("/"), moveFlags(unix.MOVE_MOUNT_F_EMPTY_PATH))
+	b.Close(fence)
+}
+
+// fenced reports whether the host's root is copied when something is attached
+// above it.
+func (b *builder) fenced() bool {
+	entries := b.entries
+	switch r := b.table.Rootfs; {
+	case r.Path != "" && r.Overlay == OverlayNone && mayBeRoot(r.Path), r.Path == "" && r.Base == BaseHost:
+		if b.attachScratch() {
+			return true
+		}
+	case b.rootIsFirst() && !b.attachScratch():
+		entries = entries[1:]
+	}
+	return slices.ContainsFunc(entries, func(r Resolved) bool {
+		return (r.Type == Bind || r.Type == DevBind) && mayBeRoot(r.Source)
+	})
+}
+
+// mayBeRoot reports whether a source is the host's root, or a link of procfs
+// that leads anywhere.
+func mayBeRoot(source string) bool {
+	source = path.Clean(source)
+	return source == "/" || strings.HasPrefix(source, "/proc/")
+}
 
 func (b *builder) scratchName() string {
 	b.named++

@@ -52,8 +52,9 @@ func (t Table) Plan(f host.Facts, c Context, p *plan.Builder) (terminal program.
 		b.Do("cut mount propagation to the host", plan.MountSetattr, plan.Cwd, b.Text("/"), atFlags(unix.AT_RECURSIVE),
 			b.attr(0, 0, unix.MS_SLAVE), plan.Num(attrSize))
 	}
-	b.makeScratch()
 	b.entries = t.Resolve(f, c)
+	fenced := b.fenced()
+	b.makeScratch(fenced)
 	if err := b.makeRoot(); err != nil {
 		return 0, err
 	}
@@ -73,7 +74,7 @@ func (t Table) Plan(f host.Facts, c Context, p *plan.Builder) (terminal program.
 	}
 	b.From = ""
 	terminal = b.makeTerminal()
-	b.enter()
+	b.enter(fenced)
 	return terminal, nil
 }
 
@@ -176,7 +177,7 @@ func (b *builder) seal(r readonly) {
 }
 
 // enter makes the new root the root and leaves nothing of the old one.
-func (b *builder) enter() {
+func (b *builder) enter(fenced bool) {
 	// What is inside another one was mounted after it, and needs its descriptor.
 	for _, r := range slices.Backward(b.late) {
 		b.seal(r)
@@ -191,6 +192,9 @@ func (b *builder) enter() {
 	b.Do("make it the root", plan.PivotRoot, b.Text("."), b.Text(".")).Help(pivotHelp)
 	if b.attachScratch() {
 		b.Do("let go of the scratch file system", plan.Umount, b.Text("."), plan.Bits(unix.MNT_DETACH, &plan.UmountFlags))
+	}
+	if fenced {
+		b.Do("let go of the fence", plan.Umount, b.Text("."), plan.Bits(unix.MNT_DETACH, &plan.UmountFlags))
 	}
 	b.Do("let go of the host's tree", plan.Umount, b.Text("."), plan.Bits(unix.MNT_DETACH, &plan.UmountFlags))
 	b.Do("go to /", plan.Chdir, b.Text("/"))
