@@ -49,7 +49,7 @@ for context in plain login; do
 done
 
 sysctl -q -w kernel.unprivileged_userns_clone=0
-refuses nouserns service XX XX -- true
+refuses nouserns service 'kernel.unprivileged_userns_clone is 0' 'sysctl -w kernel.unprivileged_userns_clone=1' -- true
 sysctl -q -w kernel.unprivileged_userns_clone=1
-refuses nosess nosess XX XX --memory 64MiB -- true
+refuses nosess nosess 'there is no user bus' 'systemd-run --user --scope -p Delegate=yes' --memory 64MiB -- true
 exit $failed
