@@ -274,3 +274,32 @@ func TestABindOfADeviceIsNone(t *testing.T) {
 	s.Mounts = []mounts.Mount{{Source: "/dev/zero", Target: "/run/zero", Writable: true}, {Type: mounts.DevBind, Source: "/dev/zero", Target: "/run/device"}}
 	want(t, sh(s, "head -c1 /run/zero 2>/dev/null | wc -c; head -c1 /run/device | wc -c"), "0\n1")
 }
+
+// Mounts on / pile up on one another while the sandbox is built. None of them,
+// least of all the host's root, may be left where "/.." leads.
+func TestNothingCoversTheRoot(t *testing.T) {
+	kerneltest.Require(t, "userns", "proc")
+	system := emptyWithPrograms()
+	host, missing := mounts.Mount{Source: "/", Target: "/"}, mounts.Mount{Source: "/nonexistent", Target: "/", Optional: true}
+	maybe := host
+	maybe.Optional = true
+	dev := mounts.Mount{Type: mounts.Dev, Target: "/"}
+	for name, first := range map[string][]mounts.Mount{
+		"nothing": nil, "a tmpfs": {tmpfs("/")}, "two of them": {tmpfs("/"), tmpfs("/")}, "the host's root and a tmpfs": {host, tmpfs("/")},
+		"an optional one": {maybe, tmpfs("/")}, "a missing one": {missing}, "a missing one on a tmpfs": {tmpfs("/"), missing},
+		"devices": {dev}, "devices on a tmpfs": {tmpfs("/"), dev}, "the host's root in a directory": {tmpfs("/"), {Source: "/", Target: "/host"}, tmpfs("/")},
+	} {
+		s := snug.Spec{OrderedMounts: true}
+		s.Rootfs.Base = mounts.BaseEmpty
+		s.Mounts = append(slices.Clone(first), system...)
+		t.Run(name, func(t *testing.T) {
+			want(t, sh(s, "cd /; test . -ef .. && test / -ef /.. && test ! -e ../etc/passwd && echo closed"), "closed")
+		})
+	}
+	for _, last := range []mounts.Mount{host, maybe} {
+		s := snug.Spec{OrderedMounts: true}
+		s.Rootfs.Base = mounts.BaseEmpty
+		s.Mounts = append(slices.Clone(system), last)
+		want(t, sh(s, "cd /; test . -ef .. && test / -ef /.. && echo closed"), "closed")
+	}
+}

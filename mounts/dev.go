@@ -30,7 +30,7 @@ func (b *builder) dev(r Resolved) error {
 	fd := b.newTmpfs(label, Mount{Noexec: !b.table.Ordered})
 	b.place(label, fd, s, true)
 	m := &mounted{own: true, at: s.at, dir: fd, dirAt: s.at}
-	s.node.cover(m)
+	s.node = b.cover(s, fd, m)
 	for _, name := range deviceNodes {
 		b.deviceNode(fd, r.Target, name)
 	}

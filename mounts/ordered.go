@@ -56,6 +56,10 @@ func (b *builder) orderedBind(r Resolved, later []Resolved) error {
 		return err
 	}
 	b.place(label, fd, s, false)
+	if s.at == "/" && r.Optional {
+		b.maybeNewRoot(fd)
+		return nil
+	}
 	b.covers(s, fd, &mounted{}, later)
 	s.node.maybe = s.node.maybe || r.Optional
 	return nil

@@ -251,14 +251,6 @@ func (b *builder) covers(s spot, fd program.Reg, m *mounted, later []Resolved) {
 	b.Close(fd)
 }
 
-// newRoot has everything that follows go into a mount that covers the root.
-func (b *builder) newRoot(fd program.Reg, m *mounted) {
-	b.Close(b.root)
-	b.root = fd
-	m.at, m.dir, m.dirAt = "/", fd, "/"
-	b.tree = newTree(m)
-}
-
 func anyBelow(later []Resolved, target string) bool {
 	for _, r := range later {
 		if r.Target != target && below(r.Target, target) {

@@ -25,13 +25,14 @@ type builder struct {
 
 	entries []Resolved
 	tree    *node
-	root    program.Reg // the new root's mount
-	scratch program.Reg // a tmpfs outside of the new root for what has no other place
-	named   int         // files in it
-	pts     program.Reg // the sandbox's own devpts, 0: none
-	console spot        // where a terminal is shown as /dev/console
-	skips   []plan.Step // refusals after which the current entry is left out
-	late    []readonly  // own mounts that become read-only once everything is in place
+	root    program.Reg   // the new root's mount
+	scratch program.Reg   // a tmpfs outside of the new root for what has no other place
+	named   int           // files in it
+	covered []program.Arg // roots that a later one was mounted on: the word that tells whether it was, number 0 for certain
+	pts     program.Reg   // the sandbox's own devpts, 0: none
+	console spot          // where a terminal is shown as /dev/console
+	skips   []plan.Step   // refusals after which the current entry is left out
+	late    []readonly    // own mounts that become read-only once everything is in place
 	attrs   map[[3]uint64]program.Arg
 }
 
@@ -190,13 +191,17 @@ func (b *builder) enter(fenced bool) {
 	// With one directory for both the old root ends up on top of the new one
 	// (pivot_root(2), NOTES), from where it is taken off.
 	b.Do("make it the root", plan.PivotRoot, b.Text("."), b.Text(".")).Help(pivotHelp)
+	for _, word := range b.covered {
+		b.letGoCovered(word)
+	}
 	if b.attachScratch() {
-		b.Do("let go of the scratch file system", plan.Umount, b.Text("."), plan.Bits(unix.MNT_DETACH, &plan.UmountFlags))
+		b.letGo("the scratch file system")
 	}
 	if fenced {
-		b.Do("let go of the fence", plan.Umount, b.Text("."), plan.Bits(unix.MNT_DETACH, &plan.UmountFlags))
+		b.letGo("the fence")
 	}
-	b.Do("let go of the host's tree", plan.Umount, b.Text("."), plan.Bits(unix.MNT_DETACH, &plan.UmountFlags))
+	b.letGo("the host's tree")
+	b.rootIsBare()
 	b.Do("go to /", plan.Chdir, b.Text("/"))
 }
 
