@@ -136,10 +136,12 @@ func (op Operation) message(s Step, text string) string {
 	if strings.HasSuffix(s.Label, mounts.Above) || notThrough {
 		return "Can't mkdir parents for " + op.Dest + ": " + text
 	}
-	switch s.Call {
-	case "mkdirat":
+	switch {
+	case s.Call == "mkdirat" && (op.Kind == File || op.Kind == Symlink):
+		return "Can't mkdir parents for " + op.Dest + ": " + text
+	case s.Call == "mkdirat":
 		return "Can't mkdir " + op.Dest + ": " + text
-	case "mknodat":
+	case s.Call == "mknodat":
 		return "Can't create file at " + op.Dest + ": " + text
 	}
 	switch op.Kind {
@@ -155,6 +157,12 @@ func (op Operation) message(s Step, text string) string {
 		}
 		return "Can't bind mount " + source + " on " + inside + ": " + text
 	case RemountRO:
+		switch {
+		case s.Call == "openat2":
+			text = "realpath(destination): " + text
+		case s.Errno == syscall.EINVAL:
+			text = "Unable to find \"" + inside + "\" in mount table"
+		}
 		return "Can't remount readonly on " + inside + ": " + text
 	case Overlay, TmpOverlay, ROOverlay:
 		if s.Call == "openat" {
@@ -206,7 +214,7 @@ func (op Operation) kindMessage() string {
 func (op Operation) linkMessage(s Step, text string) string {
 	at := "Can't make symlink at " + op.Dest
 	switch {
-	case s.Call == "readlinkat" && s.Errno == syscall.EINVAL:
+	case s.Call == "readlinkat" && s.Errno == syscall.EINVAL, filepath.Join("/", op.Dest) == "/":
 		return at + ": destination exists and is not a symlink"
 	case s.Call == "futex":
 		return at + ": existing destination is " + s.Detail
