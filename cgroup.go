@@ -3,6 +3,7 @@ package snug
 import (
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/snug-sandbox/snug/internal/cgroupfs"
 	"github.com/snug-sandbox/snug/internal/host"
@@ -18,7 +19,7 @@ func (c *Cmd) makeCgroup(p plan.Cgroup) (*cgroupfs.Group, error) {
 	if p.Dir == "" {
 		return nil, nil
 	}
-	group, err := cgroupfs.Make(p.Dir, p.Values)
+	group, err := cgroupfs.Make(p.Dir, p.Values, p.Count...)
 	if err != nil {
 		return nil, limitProblem(err)
 	}
@@ -57,4 +58,27 @@ func (c *Cmd) finishCgroup(group *cgroupfs.Group) *Usage {
 	usage := group.Usage()
 	group.Remove()
 	return usage
+}
+
+// thaw lets a sandbox that was paused go on, because something is about to be
+// said to it that it must hear.
+func (c *Cmd) thaw() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.result == nil {
+		c.cgroup.Thaw()
+	}
+}
+
+// killFrozen kills a sandbox that is paused while it is to end: the process that
+// would do it stands still, too.
+func (c *Cmd) killFrozen() {
+	for {
+		if c.cgroup.Frozen() {
+			c.cgroup.Kill()
+		}
+		if !c.sleep(50 * time.Millisecond) {
+			return
+		}
+	}
 }

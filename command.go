@@ -40,6 +40,10 @@ type Cmd struct {
 	// of the process that stays, or of the command where that is process 1.
 	Created func(pid int) error
 
+	// Started is called with the running sandbox when the command was executed,
+	// before Start returns.
+	Started func(Instance)
+
 	// Delegate is called where limits need a cgroup v2 subtree and it is not
 	// certain that the caller is in one that was left to it. It moves this process
 	// into one where that is not so.
@@ -71,6 +75,8 @@ type Cmd struct {
 	onStop   func() // the command was stopped
 	onClone  func() // the child builds the sandbox
 	cgroup   *cgroupfs.Group
+	instance *Instance // for Started
+	enter    *entrance // the command is one more in a running sandbox
 	result   *Result
 }
 
@@ -155,6 +161,10 @@ func (c *Cmd) Signal(sig os.Signal) error {
 	if !ok {
 		return errors.New("snug: unsupported signal type")
 	}
+	switch s {
+	case syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT:
+		c.thaw()
+	}
 	return c.withProcess(func(p *child.Process) { p.Signal(s, toGroup(s)) })
 }
 
@@ -168,7 +178,11 @@ func toGroup(s syscall.Signal) bool {
 
 // Kill ends every process of the sandbox at once.
 func (c *Cmd) Kill() error {
-	return c.withProcess(func(p *child.Process) { p.End() })
+	err := c.withProcess(func(p *child.Process) { p.End() })
+	if err == nil && c.cgroup != nil {
+		go c.killFrozen()
+	}
+	return err
 }
 
 // PID returns the process that stays beside the command, as the caller sees it,

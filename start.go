@@ -13,7 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/snug-sandbox/snug/internal/child"
+	"github.com/snug-sandbox/snug/internal/host"
 	"github.com/snug-sandbox/snug/internal/plan"
+	"github.com/snug-sandbox/snug/spec"
 )
 
 // Start builds the sandbox and starts the command in it. When it returns nil
@@ -29,14 +31,32 @@ func (c *Cmd) Start() error {
 	if err != nil {
 		return c.abandon(err)
 	}
-	if facts, err = c.delegated(facts); err != nil {
-		return c.abandon(err)
+	if c.enter != nil {
+		err = c.enterInstance()
+	} else {
+		facts, err = c.delegated(facts)
 	}
-	c.plan, err = Compile(c.Spec, facts, Streams{Extra: c.extra(), Terminals: c.terminals(), Handshake: c.onClone != nil, Notify: c.Created != nil})
 	if err != nil {
 		return c.abandon(err)
 	}
+	if err := c.compile(facts); err != nil {
+		return c.abandon(err)
+	}
 	return c.carryOut()
+}
+
+// compile sets c.plan.
+func (c *Cmd) compile(f host.Facts) (err error) {
+	io := Streams{Extra: c.extra(), Terminals: c.terminals(), Handshake: c.onClone != nil || c.Started != nil, Notify: c.Created != nil}
+	if c.enter != nil {
+		c.plan, err = spec.CompileEnter(c.Spec, f, io)
+		return err
+	}
+	if c.Started != nil {
+		c.instance = &Instance{Spec: c.Spec.ForEntering(f)}
+	}
+	c.plan, err = Compile(c.Spec, f, io)
+	return err
 }
 
 // carryOut starts what c.plan says.
@@ -44,12 +64,15 @@ func (c *Cmd) carryOut() error {
 	if err := c.openStreams(c.plan.Files, c.plan.Replaced); err != nil {
 		return c.abandon(err)
 	}
-	c.started = time.Now()
+	c.started, c.finished = time.Now(), make(chan struct{})
 	err := c.launch()
 	closeAll(c.closers)
 	if err != nil {
 		closeAll(c.parents)
 		return err
+	}
+	if c.instance != nil {
+		c.Started(*c.instance)
 	}
 	c.watch()
 	return nil
@@ -77,12 +100,10 @@ func (c *Cmd) launch() error {
 		return c.abandon(err)
 	}
 	c.cgroup = group
-	p, err := child.Start(&c.plan.Program, child.Options{
-		Flags: c.plan.Namespaces, Files: fds, Killer: c.plan.Killer, Linger: c.plan.Linger, Remain: c.plan.Remain, CgroupFD: group.FD(),
-	})
+	p, err := c.clone(fds)
 	if err != nil {
 		group.Remove()
-		return c.abandon(cloneProblem(c.plan, err))
+		return c.abandon(err)
 	}
 	if c.onClone != nil {
 		c.onClone()
@@ -109,6 +130,21 @@ func (c *Cmd) launch() error {
 	return c.setupFailed(outcome, detail)
 }
 
+// clone starts the child.
+func (c *Cmd) clone(fds []int) (*child.Process, error) {
+	options := child.Options{
+		Flags: c.plan.Namespaces, Files: fds, Killer: c.plan.Killer, Linger: c.plan.Linger, Remain: c.plan.Remain, CgroupFD: c.cgroup.FD(),
+	}
+	if c.enter != nil {
+		return c.cloneEntering(options)
+	}
+	p, err := child.Start(&c.plan.Program, options)
+	if err != nil {
+		return nil, cloneProblem(c.plan, err)
+	}
+	return p, nil
+}
+
 // detail is what the failed step's memory says.
 func (c *Cmd) detail(p *child.Process) string {
 	if failed := p.Outcome().Failed; failed >= 0 {
@@ -130,6 +166,7 @@ func (c *Cmd) attend(p *child.Process) error {
 			c.mu.Lock()
 			c.process = p
 			c.mu.Unlock()
+			c.locate(p)
 			return nil
 		case child.Barrier:
 			if e.Arg >= len(c.plan.Barriers) {
@@ -157,6 +194,7 @@ func (c *Cmd) act(a plan.Action, pid int) error {
 		return c.Created(pid)
 	}
 	if len(a.Command) == 0 {
+		c.lookInto(pid)
 		return nil // to have come here is all
 	}
 	args := make([]string, len(a.Command))

@@ -48,6 +48,11 @@ func (c *Cmd) openStreams(targets, replaced []int) error {
 	for fd, f := range c.Files {
 		byTarget[fd] = f
 	}
+	if c.enter != nil {
+		for i, f := range c.enter.namespaces {
+			byTarget[-1-i] = f
+		}
+	}
 	for _, t := range targets {
 		c.files = append(c.files, byTarget[t])
 	}

@@ -1,6 +1,7 @@
 package snug
 
 import (
+	"bytes"
 	"io"
 	"os"
 	"sync"
@@ -18,6 +19,7 @@ type terminal struct {
 	out    io.Writer
 	closes [2]io.Closer // with the end of in and out
 
+	thaw   func()        // wakes a paused sandbox up
 	saved  *unix.Termios // of outer, before it was made raw
 	mu     sync.Mutex    // guards raw
 	raw    bool
@@ -30,7 +32,7 @@ func (c *Cmd) takeTerminal(fd int) error {
 	if fd < 0 {
 		return os.ErrInvalid
 	}
-	t := &terminal{master: os.NewFile(uintptr(fd), "ptmx"), in: c.Stdin, out: c.Stdout}
+	t := &terminal{master: os.NewFile(uintptr(fd), "ptmx"), in: c.Stdin, out: c.Stdout, thaw: c.thaw}
 	var err error
 	if t.ended[0], t.ended[1], err = os.Pipe(); err != nil {
 		t.master.Close()
@@ -144,8 +146,16 @@ func (t *terminal) copyIn() {
 			}
 			return
 		}
+		if t.interrupts(buf[:n]) {
+			t.thaw()
+		}
 		t.master.Write(buf[:n])
 	}
+}
+
+// interrupts reports whether one of the keys that end a command was typed.
+func (t *terminal) interrupts(typed []byte) bool {
+	return t.saved != nil && (bytes.IndexByte(typed, t.saved.Cc[unix.VINTR]) >= 0 || bytes.IndexByte(typed, t.saved.Cc[unix.VQUIT]) >= 0)
 }
 
 // readable waits for input, but no longer than the sandbox lives: what is typed

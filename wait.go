@@ -6,12 +6,13 @@ import (
 	"time"
 
 	"github.com/snug-sandbox/snug/internal/child"
+	"github.com/snug-sandbox/snug/internal/running"
+	"github.com/snug-sandbox/snug/namespaces"
 )
 
 // watch starts what runs beside the command: the copying of streams, the clock
 // and the context.
 func (c *Cmd) watch() {
-	c.finished = make(chan struct{})
 	c.copied = make(chan error, len(c.copies))
 	for _, f := range c.copies {
 		go func() { c.copied <- f() }()
@@ -22,6 +23,16 @@ func (c *Cmd) watch() {
 	if c.ctx != nil && c.ctx.Done() != nil {
 		go c.follow()
 	}
+	if c.enter != nil && c.Spec.Namespaces.PID == namespaces.Share {
+		go c.endWith(c.enter.Instance)
+	}
+}
+
+// endWith kills everything when the sandbox that was entered has ended, where no
+// pid namespace does it.
+func (c *Cmd) endWith(i Instance) {
+	running.Await(i.PID, i.Start)
+	c.Kill()
 }
 
 const defaultGrace = 10 * time.Second
@@ -35,6 +46,7 @@ func (c *Cmd) clock(limit time.Duration) {
 	c.mu.Lock()
 	c.timedOut = c.result == nil
 	c.mu.Unlock()
+	c.thaw()
 	c.withProcess(func(p *child.Process) {
 		p.Signal(syscall.SIGTERM, true)
 		p.Signal(syscall.SIGCONT, true) // a stopped command would never see it

@@ -25,7 +25,11 @@ type Config struct {
 	CPUSet string `toml:"cpuset"`
 	// PIDs is the most processes and threads at a time (pids.max).
 	PIDs int64 `toml:"pids"`
+	// Account gives the sandbox a control group also where no limit needs one:
+	// what it uses is counted there, and it can be paused and given limits while
+	// it runs.
+	Account bool `toml:"account"`
 }
 
-// Empty reports whether no limit is asked for.
+// Empty reports whether no control group is asked for.
 func (c Config) Empty() bool { return c == Config{} }

@@ -1,6 +1,7 @@
 package cgroups
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -52,6 +53,9 @@ func (c Config) Plan(f host.Facts, p *plan.Builder) error {
 			Fix: "run below a cgroup v2 subtree that is yours: systemd-run --user --scope -p Delegate=yes snug …\nor leave the limit out"}
 	}
 	p.Cgroup.Dir = f.CgroupDir
+	if c.Account {
+		p.Cgroup.Count = slices.DeleteFunc(slices.Clone(counters), func(name string) bool { return !slices.Contains(f.CgroupControllers, name) })
+	}
 	for _, l := range c.list() {
 		p.Cgroup.Values = append(p.Cgroup.Values, l.Setting)
 	}
@@ -97,9 +101,15 @@ func (c Config) list() []limit {
 	return list
 }
 
+// counters are the controllers that count what a sandbox uses.
+var counters = []string{"memory", "pids", "cpu", "io"}
+
 // Controllers are the controllers that the limits need.
 func (c Config) Controllers() []string {
 	var list []string
+	if c.Account {
+		list = append(list, counters[:2]...) // which every delegation has
+	}
 	for _, l := range c.list() {
 		name, _, _ := strings.Cut(l.File, ".")
 		list = append(list, name)
@@ -121,7 +131,47 @@ func (c Config) first() string {
 	if list := c.list(); len(list) > 0 {
 		return list[0].key
 	}
+	if c.Account {
+		return "account"
+	}
 	return "memory_swap"
+}
+
+// Settings are the values of a running group that hold those of the limits whose
+// keys are given; of such a limit that is not set, the value that is none.
+func (c Config) Settings(keys []string) []plan.Setting {
+	var settings []plan.Setting
+	for _, key := range keys {
+		found := false
+		for _, l := range c.list() {
+			if l.key == key {
+				settings, found = append(settings, l.Setting), true
+			}
+		}
+		if file := files[key]; !found && file != "" {
+			settings = append(settings, plan.Setting{File: file, Value: unlimited(file)})
+		}
+	}
+	return settings
+}
+
+// files hold the limits of the keys.
+var files = map[string]string{
+	"memory": "memory.max", "memory_high": "memory.high", "memory_swap": "memory.swap.max", "cpus": "cpu.max", "cpu_weight": "cpu.weight",
+	"cpuset": "cpuset.cpus", "pids": "pids.max",
+}
+
+// unlimited is the value of a file that is no limit.
+func unlimited(file string) string {
+	switch file {
+	case "cpu.max":
+		return "max " + strconv.Itoa(period)
+	case "cpu.weight":
+		return "100"
+	case "cpuset.cpus":
+		return "\n"
+	}
+	return "max"
 }
 
 // isCPUSet reports whether s is a list of CPUs and ranges (cpuset(7), "List

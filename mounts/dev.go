@@ -112,26 +112,34 @@ func (b *builder) makeTerminal() program.Reg {
 	if !b.context.Terminal {
 		return 0
 	}
-	const label = "make a terminal"
 	dir, name := plan.Cwd, "/dev/ptmx"
 	if b.pts != 0 {
 		dir, name = plan.Reg(b.pts), "ptmx"
 	}
-	// struct cmsghdr with one descriptor, which the open stores into it.
-	const cmsgLen = 16 + 4
-	control := b.Space(24)
-	b.SetWord(control, 0, cmsgLen)
-	b.SetWord(control, 8, unix.SOL_SOCKET|unix.SCM_RIGHTS<<32)
-	master := b.Do(label, plan.Openat, dir, b.Text(name), plan.Bits(unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, &plan.OpenFlags), plan.Num(0)).
-		Store(at(control, 16)).Keep("master")
-	b.Do(label, plan.Ioctl, plan.Reg(master), plan.Hex(unix.TIOCSPTLCK), b.Space(8))
-	slave := b.Do(label, plan.Ioctl, plan.Reg(master), plan.Hex(unix.TIOCGPTPEER), plan.Bits(unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, &plan.OpenFlags)).Keep("terminal")
-	b.SendFile("hand the terminal to the parent", control, cmsgLen)
-	b.Close(master)
+	slave := PlanTerminal(dir, name, b.Builder)
 	if b.pts != 0 {
 		b.showConsole()
 		b.Close(b.pts)
 	}
+	return slave
+}
+
+// PlanTerminal appends the steps that open a new terminal at a path below dir,
+// send its master end to the parent, and wait until that has set it up. The
+// register holds the slave end. What is there and is no terminal is an error.
+func PlanTerminal(dir program.Arg, path string, p *plan.Builder) program.Reg {
+	const label = "make a terminal"
+	// struct cmsghdr with one descriptor, which the open stores into it.
+	const cmsgLen = 16 + 4
+	control := p.Space(24)
+	p.SetWord(control, 0, cmsgLen)
+	p.SetWord(control, 8, unix.SOL_SOCKET|unix.SCM_RIGHTS<<32)
+	master := p.Do(label, plan.Openat, dir, p.Text(path), plan.Bits(unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, &plan.OpenFlags), plan.Num(0)).
+		Store(at(control, 16)).Keep("master")
+	p.Do(label, plan.Ioctl, plan.Reg(master), plan.Hex(unix.TIOCSPTLCK), p.Space(8))
+	slave := p.Do(label, plan.Ioctl, plan.Reg(master), plan.Hex(unix.TIOCGPTPEER), plan.Bits(unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, &plan.OpenFlags)).Keep("terminal")
+	p.SendFile("hand the terminal to the parent", control, cmsgLen)
+	p.Close(master)
 	return slave
 }
 

@@ -33,6 +33,10 @@ type Setup struct {
 	ArgumentPages [2]uint64 // address and size of the caller's arguments and environment, 0: not known
 
 	children program.Reg // the list of the reaper's children, 0: not needed
+	hidden   bool        // PlanHide was called
+
+	// Name is what the process that stays is called; default snug-init.
+	Name string
 
 	SharedPID bool // no pid namespace of its own
 	NewTime   bool // the command is in another time namespace than the process that stays
@@ -59,10 +63,7 @@ func (s Setup) PlanBegin(p *plan.Builder) {
 // right before execve.
 func (s *Setup) PlanSignals(p *plan.Builder) {
 	if s.SharedPID {
-		// Now, while the host's /proc can be seen. Without one the reaper ends the
-		// command only, not what that left.
-		s.children = p.Do("open the list of the reaper's children", plan.Openat, plan.Cwd, p.Text("/proc/thread-self/children"), plan.Bits(unix.O_RDONLY|unix.O_CLOEXEC, &plan.OpenFlags), plan.Num(0)).
-			Accept(syscall.ENOENT, syscall.ENOTDIR, syscall.EACCES).Keep("children")
+		s.PlanChildren(0, p) // now, while the host's /proc can be seen
 	}
 	initial := p.Space(32)
 	for first := 1; first <= 64; first++ {
@@ -82,18 +83,22 @@ func (s *Setup) PlanSignals(p *plan.Builder) {
 	}
 }
 
-// PlanFork appends the clone that makes the process of the command, after the
-// steps that prepare the one that stays. Neither its memory nor what the kernel
-// shows of it gives anything of the caller away.
-func (s Setup) PlanFork(flags uint64, p *plan.Builder) {
-	label := "prepare the reaper"
-	signals := p.Do(label, plan.Signalfd, plan.Int(-1), p.Words(1<<(uint(unix.SIGCHLD)-1)), plan.Num(8), plan.Num(unix.SFD_CLOEXEC|unix.SFD_NONBLOCK)).Keep("signals")
-	k := kept{signals: signals}
-	if s.SharedPID {
-		p.Do(label, plan.Prctl, plan.Num(unix.PR_SET_CHILD_SUBREAPER), plan.Num(1), plan.Num(0), plan.Num(0), plan.Num(0))
-		k.children = s.children
-	}
+// PlanChildren appends the step that opens what the process that stays ends its
+// descendants by, where they do not end with a pid namespace. Without a /proc it
+// ends the command only, not what that left.
+func (s *Setup) PlanChildren(flags uint64, p *plan.Builder) {
+	s.children = p.Do("open the list of the reaper's children", plan.Openat, plan.Cwd, p.Text("/proc/thread-self/children"), plan.Bits(unix.O_RDONLY|unix.O_CLOEXEC|flags, &plan.OpenFlags), plan.Num(0)).
+		Accept(syscall.ENOENT, syscall.ENOTDIR, syscall.EACCES).Keep("children")
+}
+
+// PlanHide appends the steps that leave others nothing to see of a process but
+// a name: not its memory, not its descriptors, not what it was called with.
+func (s *Setup) PlanHide(p *plan.Builder) {
+	s.hidden = true
 	name := "snug-init"
+	if s.Name != "" {
+		name = s.Name
+	}
 	if s.Inherit != nil {
 		name = s.Inherit.Name
 	}
@@ -105,6 +110,22 @@ func (s Setup) PlanFork(flags uint64, p *plan.Builder) {
 	}
 	if at, size := s.ArgumentPages[0], s.ArgumentPages[1]; size > 0 {
 		p.Do("forget the caller's arguments and environment", plan.Munmap, plan.Hex(at), plan.Hex(size))
+	}
+}
+
+// PlanFork appends the clone that makes the process of the command, after the
+// steps that prepare the one that stays. Neither its memory nor what the kernel
+// shows of it gives anything of the caller away.
+func (s Setup) PlanFork(flags uint64, p *plan.Builder) {
+	label := "prepare the reaper"
+	signals := p.Do(label, plan.Signalfd, plan.Int(-1), p.Words(1<<(uint(unix.SIGCHLD)-1)), plan.Num(8), plan.Num(unix.SFD_CLOEXEC|unix.SFD_NONBLOCK)).Keep("signals")
+	k := kept{signals: signals}
+	if s.children != 0 {
+		p.Do(label, plan.Prctl, plan.Num(unix.PR_SET_CHILD_SUBREAPER), plan.Num(1), plan.Num(0), plan.Num(0), plan.Num(0))
+		k.children = s.children
+	}
+	if !s.hidden {
+		s.PlanHide(p)
 	}
 	s.openHeld(p, &k)
 	if s.Inherit != nil {

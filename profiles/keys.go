@@ -149,6 +149,7 @@ var tables = []table{
 		{name: "cpu_weight", at: func(s *spec.Spec) any { return &s.Limits.CPUWeight }},
 		{name: "cpuset", at: func(s *spec.Spec) any { return &s.Limits.CPUSet }},
 		{name: "pids", at: func(s *spec.Spec) any { return &s.Limits.PIDs }},
+		{name: "account", at: func(s *spec.Spec) any { return &s.Limits.Account }},
 		{name: "timeout", at: func(s *spec.Spec) any { return &s.Limits.Timeout }},
 		{name: "grace", at: func(s *spec.Spec) any { return &s.Limits.Grace }},
 		{name: "cpu_time", at: func(s *spec.Spec) any { return &s.Limits.CPUTime }},

@@ -30,14 +30,25 @@ func Compile(s Spec, f host.Facts, io Streams) (*plan.Plan, error) {
 	if err := s.Validate(); err != nil {
 		return nil, err
 	}
-	targets := append([]int{0, 1, 2}, s.Command.FDs...)
-	targets = append(targets, io.Extra...)
-	slices.Sort(targets)
-	targets = slices.Compact(targets)
+	targets := s.targets(io)
 	if s.Inherit != nil {
 		targets = nil // all are left where they are
 	}
-	c := &compiler{Spec: s, facts: f, streams: io, p: plan.NewBuilder(targets)}
+	return newCompiler(s, f, io, targets, targets).compile()
+}
+
+// targets are the numbers inside of the descriptors that the command has.
+func (s Spec) targets(io Streams) []int {
+	targets := append([]int{0, 1, 2}, s.Command.FDs...)
+	targets = append(targets, io.Extra...)
+	slices.Sort(targets)
+	return slices.Compact(targets)
+}
+
+// newCompiler returns a compiler for a command with the descriptors targets, of
+// those that are handed over.
+func newCompiler(s Spec, f host.Facts, io Streams, targets, handed []int) *compiler {
+	c := &compiler{Spec: s, facts: f, streams: io, p: plan.NewBuilder(handed)}
 	c.context = s.context(f)
 	c.context.Terminal = s.wantsTerminal(io)
 	c.setup = process.Setup{
@@ -46,7 +57,7 @@ func Compile(s Spec, f host.Facts, io Streams) (*plan.Plan, error) {
 		SharedPID: s.Namespaces.PID == namespaces.Share, NewTime: s.Namespaces.NewTime(), ArgumentPages: f.ArgumentPages,
 	}
 	c.setup.Environ = s.environ(f, c.context, c.setup.Workdir)
-	return c.compile()
+	return c
 }
 
 type compiler struct {
@@ -119,6 +130,11 @@ func (c *compiler) compile() (*plan.Plan, error) {
 		c.setup.PlanTerminal(c.p)
 		c.fork(second)
 	}
+	return c.command()
+}
+
+// command appends what the command's own process does, and ends the plan.
+func (c *compiler) command() (*plan.Plan, error) {
 	env := c.setup.PlanExec(c.p)
 	if err := c.credentials(); err != nil {
 		return nil, err

@@ -86,8 +86,8 @@ func (pr Privileges) PlanCredentials(c Credentials, p *plan.Builder) error {
 		if c.Joined {
 			groups.Accept(syscall.EPERM) // denied there, as for most maps (user_namespaces(7))
 		}
-		p.Do(what, plan.Setgid, plan.Int(c.GID), plan.Int(c.GID), plan.Int(c.GID))
-		p.Do(what, plan.Setuid, plan.Int(c.UID), plan.Int(c.UID), plan.Int(c.UID))
+		p.Do(what, plan.Setgid, plan.Int(c.GID), plan.Int(c.GID), plan.Int(c.GID)).Help(unmapped)
+		p.Do(what, plan.Setuid, plan.Int(c.UID), plan.Int(c.UID), plan.Int(c.UID)).Help(unmapped)
 	}
 	if pr.KeepAll {
 		// What is inheritable is kept by a command that is not root, too.
@@ -104,6 +104,8 @@ func (pr Privileges) PlanCredentials(c Credentials, p *plan.Builder) error {
 	}
 	return nil
 }
+
+var unmapped = &program.Help{Errno: syscall.EINVAL, Why: "the sandbox has no such id", Fix: "choose one that is in its map (/proc/self/uid_map)"}
 
 func raiseAmbient(p *plan.Builder, name string, n int) plan.Step {
 	return p.Do("keep "+name+" over execve", plan.Prctl, plan.Num(unix.PR_CAP_AMBIENT), plan.Num(unix.PR_CAP_AMBIENT_RAISE), plan.Num(uint64(n)), plan.Num(0), plan.Num(0))

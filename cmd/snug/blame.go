@@ -22,7 +22,7 @@ var keyOptions = [...]struct{ key, option string }{
 	{"identity.map", "map"}, {"identity.uid", "uid"}, {"identity.gid", "gid"},
 	{"security.capabilities", "cap"}, {"network.mode", "net"},
 	{"namespaces.", "share"}, {"namespaces.", "unshare"}, {"namespaces.hostname", "hostname"},
-	{"limits.memory", "memory"}, {"limits.cpus", "cpus"}, {"limits.pids", "pids"}, {"limits.timeout", "timeout"}, {"limits.grace", "grace"},
+	{"limits.memory", "memory"}, {"limits.cpus", "cpus"}, {"limits.pids", "pids"}, {"limits.account", "account"}, {"limits.timeout", "timeout"}, {"limits.grace", "grace"},
 	{"command.workdir", "workdir"}, {"command.fds", "fd"}, {"command.pid1", "pid1"}, {"terminal.tty", "tty"},
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -43,7 +44,7 @@ func (b *box) describe(n *kong.Node, more ...*kong.Flag) {
 	n.Positional = []*kong.Positional{arguments("[--] [CMD [ARG...]]",
 		"The command and its arguments. Options end at its first word. Default: the profile's command, or a shell.",
 		false, restMapper{&b.command})}
-	n.Flags = append(append(b.options(), more...), helpOption())
+	n.Flags = append(append(b.options(), slices.DeleteFunc(more, func(f *kong.Flag) bool { return f == nil })...), helpOption())
 }
 
 // occurs reports whether the command line may hold an option. Making the model

@@ -113,6 +113,20 @@ func (b *box) namespaceOptions() []*kong.Flag {
 }
 
 func (b *box) limitOptions() []*kong.Flag {
+	return append(b.groupOptions(),
+		b.toggle("account", "Count what is used in a control group, also without a limit; it can be paused then.",
+			func(c *changing) *bool { return &c.Limits.Account }),
+		b.limit("timeout", "TIME", "End the command after this time: 90s, 1h30m. The exit code is then 124.", func(c *changing, v string) error {
+			return duration(&c.Limits.Timeout, "timeout", v)
+		}),
+		b.limit("grace", "TIME", "Time between SIGTERM and SIGKILL at the time limit. Default 10s.", func(c *changing, v string) error {
+			return duration(&c.Limits.Grace, "grace", v)
+		}),
+	)
+}
+
+// groupOptions are the limits that a control group holds.
+func (b *box) groupOptions() []*kong.Flag {
 	return []*kong.Flag{
 		b.limit("memory", "BYTES", "Memory of all processes together: 512MiB, 2G.", func(c *changing, v string) error {
 			n, err := units.ParseBytes(v)
@@ -137,12 +151,6 @@ func (b *box) limitOptions() []*kong.Flag {
 			}
 			c.Limits.PIDs = n
 			return positive("pids", v, float64(n))
-		}),
-		b.limit("timeout", "TIME", "End the command after this time: 90s, 1h30m. The exit code is then 124.", func(c *changing, v string) error {
-			return duration(&c.Limits.Timeout, "timeout", v)
-		}),
-		b.limit("grace", "TIME", "Time between SIGTERM and SIGKILL at the time limit. Default 10s.", func(c *changing, v string) error {
-			return duration(&c.Limits.Grace, "grace", v)
 		}),
 	}
 }

@@ -262,20 +262,11 @@ func writeJSON(w io.Writer, v any) error {
 
 // writeTable prints rows in columns that are as wide as they have to be.
 func writeTable(w io.Writer, rows [][]string) error {
-	widths := make([]int, len(rows[0]))
 	for _, row := range rows {
 		for i, cell := range row {
-			widths[i] = max(widths[i], len([]rune(cell)))
+			row[i] = problem.Printable(strings.Join(strings.Fields(cell), " "))
 		}
 	}
-	var b strings.Builder
-	for _, row := range rows {
-		line := ""
-		for i, cell := range row {
-			line += fmt.Sprintf("%-*s  ", widths[i], problem.Printable(strings.Join(strings.Fields(cell), " ")))
-		}
-		b.WriteString(strings.TrimRight(line, " ") + "\n")
-	}
-	_, err := io.WriteString(w, b.String())
+	_, err := io.WriteString(w, layout(rows, 0))
 	return err
 }

@@ -12,13 +12,17 @@ import (
 	"github.com/snug-sandbox/snug/spec"
 )
 
-type runVerb struct{ box }
+type runVerb struct {
+	box
+	name string
+}
 
 func runNode(args []string) *kong.Node {
 	v := &runVerb{}
 	v.args = args
 	n := node("run", "Run a command in a sandbox", runDetail, v)
-	v.describe(n)
+	v.describe(n, v.plain("name", "NAME", "Name of the sandbox while it runs, for ps, exec and others. Default: the profile's with a number.",
+		func(name string) { v.name = name }))
 	return n
 }
 
@@ -76,8 +80,14 @@ func (v *runVerb) run(std streams) (*snug.Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	delegate := func() error { return moveToScope(scopeName(s.Spec)) }
-	result, err := snug.Main(&snug.Cmd{Spec: s.Spec, Stdin: std.in, Stdout: std.out, Stderr: std.err, Files: files, Delegate: delegate})
+	cmd := &snug.Cmd{Spec: s.Spec, Stdin: std.in, Stdout: std.out, Stderr: std.err, Files: files}
+	cmd.Delegate = func() error { return moveToScope(scopeName(s.Spec)) }
+	end, err := v.register(cmd, std)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	result, err := snug.Main(cmd)
 	if result != nil {
 		for _, limit := range reached(s.Spec, result.Usage) {
 			problem.Print(std.err, limit)

@@ -27,6 +27,13 @@ func verbs() []verbEntry {
 	return []verbEntry{
 		{"run", runNode},
 		{"explain", explainNode},
+		{"ps", whole(psNode)},
+		{"stats", whole(statsNode)},
+		{"exec", whole(execNode)},
+		{"kill", whole(killNode)},
+		{"pause", whole(pauseNode)},
+		{"resume", whole(resumeNode)},
+		{"update", updateNode},
 		{"doctor", whole(doctorNode)},
 		{"profile", whole(profileNode)},
 		{"bwrap", whole(bwrapNode)},

@@ -181,6 +181,9 @@ func limits(l spec.Limits) map[string]string {
 	if l.PIDs != 0 {
 		set["pids"] = strconv.FormatInt(l.PIDs, 10)
 	}
+	if l.Account {
+		set["account"] = "true"
+	}
 	if l.Timeout != 0 {
 		set["timeout"] = l.Timeout.String()
 	}

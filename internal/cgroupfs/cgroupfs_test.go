@@ -24,7 +24,7 @@ func TestWhatIsReadBackHolds(t *testing.T) {
 }
 
 func TestControllers(t *testing.T) {
-	got := controllers([]Setting{{"memory.max", "1"}, {"memory.high", "1"}, {"cpuset.cpus", "0"}, {"cpu.max", "1 1"}})
+	got := controllers([]Setting{{"memory.max", "1"}, {"memory.high", "1"}, {"cpuset.cpus", "0"}, {"cpu.max", "1 1"}}, nil)
 	if want := []string{"memory", "cpuset", "cpu"}; !slices.Equal(got, want) {
 		t.Errorf("%v", got)
 	}

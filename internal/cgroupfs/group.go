@@ -34,16 +34,17 @@ type Group struct {
 }
 
 // Make makes a group in the subtree base with the settings, and reads each one
-// back: a limit that was written is held. What a killed process left there
-// before is removed.
-func Make(base string, settings []Setting) (*Group, error) {
+// back: a limit that was written is held. The controllers in count are enabled
+// beside those that the settings need. What a killed process left there before
+// is removed.
+func Make(base string, settings []Setting, count ...string) (*Group, error) {
 	unlock, err := lock(base)
 	if err != nil {
 		return nil, &Error{"lock " + base, err}
 	}
 	defer unlock()
 	collect(base)
-	if err := enable(base, controllers(settings)); err != nil {
+	if err := enable(base, controllers(settings, count)); err != nil {
 		return nil, err
 	}
 	path, err := os.MkdirTemp(base, prefix)

@@ -39,6 +39,10 @@ func (p *Process) Text(offset uint32) string {
 	return string(text)
 }
 
+// Command is the pid of the command as the process that stays sees it, once it
+// was executed.
+func (p *Process) Command() int { return int(p.image.region.command) }
+
 // Wait waits for the end of the process that stays and releases everything
 // that belongs to it.
 func (p *Process) Wait() (Outcome, error) {

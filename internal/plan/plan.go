@@ -50,6 +50,7 @@ type Action struct {
 type Cgroup struct {
 	Dir    string    // the delegated directory to make it in
 	Values []Setting // files to write, in order
+	Count  []string  // controllers that are to count, though nothing is set
 }
 
 // Setting is a value of a control group's file.

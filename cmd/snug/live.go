@@ -1,0 +1,177 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/snug-sandbox/snug"
+	"github.com/snug-sandbox/snug/internal/cgroupfs"
+	"github.com/snug-sandbox/snug/internal/problem"
+	"github.com/snug-sandbox/snug/internal/running"
+)
+
+// register takes the name of a run, and has its record written when the command
+// was started. The function that it returns ends both.
+func (v *runVerb) register(cmd *snug.Cmd, std streams) (end func(), err error) {
+	name := v.name
+	if name == "" {
+		profile := strings.TrimSuffix(filepath.Base(cmd.Spec.Name), ".toml")
+		name = running.NameOf(profile, strconv.Itoa(os.Getpid()))
+	}
+	if !running.ValidName(name) {
+		return nil, badName(name)
+	}
+	lock, err := running.Reserve(name)
+	switch {
+	case errors.Is(err, running.ErrInUse):
+		return nil, &problem.Problem{What: "--name " + name, Why: "a sandbox of this name runs", Err: err, Fix: "choose another name, or end that one: snug kill " + name}
+	case err != nil:
+		// The command can run all the same; only who gave a name will look for it.
+		if v.name != "" && !v.quiet {
+			fmt.Fprintf(std.err, "snug: note: --name %s: not to be found by other verbs: %s\n", name, problem.Printable(err.Error()))
+		}
+		return func() {}, nil
+	}
+	cmd.Started = func(i snug.Instance) {
+		instance, err := json.Marshal(i)
+		if err == nil {
+			lock.Publish(running.Record{Profile: cmd.Spec.Name, Started: time.Now(), Command: cmd.Spec.Command.Args, Instance: instance})
+		}
+		lock.CollectSome()
+	}
+	return lock.Release, nil
+}
+
+func badName(name string) error {
+	return &problem.Problem{What: "--name " + strconv.Quote(name), Why: "not a name for a sandbox", Fix: "letters, digits, \"-\", \"_\" and \".\", a letter or digit in front, at most 64 in all"}
+}
+
+// live is a sandbox that runs.
+type live struct {
+	running.Record
+	instance snug.Instance
+}
+
+// allLive returns the caller's sandboxes that run, by name.
+func allLive() []live {
+	var list []live
+	for _, r := range running.List() {
+		l := live{Record: r}
+		if json.Unmarshal(r.Instance, &l.instance) == nil && l.instance.Alive() {
+			list = append(list, l)
+		}
+	}
+	return list
+}
+
+// findLive returns the sandbox of that name, or the only one whose name begins so.
+func findLive(name string) (live, error) {
+	all := allLive()
+	var names []string
+	var found []live
+	for _, l := range all {
+		if l.Name == name {
+			return l, nil
+		}
+		names = append(names, l.Name)
+		if name != "" && strings.HasPrefix(l.Name, name) {
+			found = append(found, l)
+		}
+	}
+	p := &problem.Problem{What: strconv.Quote(name), Why: "no sandbox of this name runs"}
+	switch {
+	case len(found) == 1:
+		return found[0], nil
+	case len(found) > 1:
+		p.Why, names = "several sandboxes have a name that begins so", nil
+		for _, l := range found {
+			names = append(names, l.Name)
+		}
+	}
+	switch near := nearest(name, names); {
+	case len(names) == 0:
+		p.Why += ", and no other one of yours"
+	case near != "" && len(found) == 0:
+		p.Fix = near
+	default:
+		p.Fix = "one of " + strings.Join(names, ", ")
+	}
+	return live{}, p
+}
+
+// findAll returns the sandboxes of these names, each once.
+func findAll(names []string) ([]live, error) {
+	var list []live
+	var wrong problem.List
+	for _, name := range names {
+		l, err := findLive(name)
+		var p *problem.Problem
+		switch {
+		case errors.As(err, &p):
+			wrong = append(wrong, p)
+		case !slices.ContainsFunc(list, func(o live) bool { return o.Name == l.Name }):
+			list = append(list, l)
+		}
+	}
+	return list, wrong.Err()
+}
+
+// group is the sandbox's control group, nil when it has none.
+func (l *live) group() *cgroupfs.Group {
+	if l.instance.Cgroup == "" {
+		return nil
+	}
+	return cgroupfs.At(l.instance.Cgroup)
+}
+
+// missing says that a verb was given no sandbox.
+func missing(verb string) error {
+	return &problem.Problem{What: verb, Why: "no sandbox was named", Fix: "snug " + verb + " SANDBOX; snug ps lists them"}
+}
+
+// needGroup is group for what cannot be done without one.
+func (l *live) needGroup() (*cgroupfs.Group, *problem.Problem) {
+	if g := l.group(); g != nil {
+		return g, nil
+	}
+	return nil, &problem.Problem{What: l.Name, Why: "it has no control group, which this needs",
+		Fix: "start it with a limit, or with: snug run --account --name " + l.Name + " …"}
+}
+
+// state is a word for what the sandbox does.
+func (l *live) state() string {
+	if l.group().Frozen() {
+		return "paused"
+	}
+	return "running"
+}
+
+// uptime is how long the sandbox has run, by a clock that nobody sets.
+func (l *live) uptime() time.Duration { return running.Age(l.instance.Start) }
+
+// commandLine is the command as it may be shown.
+func (l *live) commandLine() string {
+	if len(l.Command) == 0 {
+		return "(a shell)"
+	}
+	return oneLine(strings.Join(l.Command, " "))
+}
+
+// nameArgument is the sandbox that a verb is about.
+func nameArgument(to *string) *kong.Positional {
+	return argument("SANDBOX", "The sandbox, by its name or the beginning of it.", true, func(v string) error { *to = v; return nil })
+}
+
+// nameArguments are several.
+func nameArguments(to *[]string, required bool) *kong.Positional {
+	return arguments("SANDBOX", "Sandboxes, by their names or the beginning of them.", required, wordsMapper{to})
+}

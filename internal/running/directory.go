@@ -1,0 +1,73 @@
+package running
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// candidates are the directories that records may be in, the best one first.
+// Each is made below one that is there.
+func candidates() []string {
+	uid := strconv.Itoa(os.Geteuid())
+	list := []string{"/run/user/" + uid + "/snug", "/tmp/snug-" + uid}
+	if dir := os.Getenv("XDG_RUNTIME_DIR"); filepath.IsAbs(dir) && filepath.Clean(dir) != "/run/user/"+uid {
+		list = append([]string{filepath.Join(dir, "snug")}, list...)
+	}
+	return list
+}
+
+// directory returns the one that this user's records are written to, which it
+// makes if it has to.
+func directory() (string, error) {
+	for _, dir := range candidates() {
+		if safe(dir) || unix.Mkdir(dir, 0o700) == nil && safe(dir) {
+			return dir, nil
+		}
+	}
+	return "", errors.New("there is no directory for it: neither $XDG_RUNTIME_DIR nor /run/user nor /tmp has room for one that is the caller's alone")
+}
+
+// known are the directories that hold records of this user.
+func known() []string {
+	var list []string
+	for _, dir := range candidates() {
+		if safe(dir) {
+			list = append(list, dir)
+		}
+	}
+	return list
+}
+
+// safe reports whether nobody but the caller can change what is in dir, or put
+// another directory in its place: it is the caller's, for the caller alone, and
+// so is the one above, or that keeps what is in it from others (the sticky bit).
+func safe(dir string) bool {
+	if !private(dir) {
+		return false
+	}
+	var above unix.Stat_t
+	if unix.Stat(filepath.Dir(dir), &above) != nil {
+		return false
+	}
+	mine := above.Uid == 0 || above.Uid == uint32(os.Geteuid())
+	return mine && (above.Mode&0o022 == 0 || above.Mode&unix.S_ISVTX != 0)
+}
+
+func private(dir string) bool {
+	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(fd)
+	return owned(fd, unix.S_IFDIR)
+}
+
+// owned reports whether an open file is of that type and the caller's alone.
+func owned(fd int, kind uint32) bool {
+	var st unix.Stat_t
+	return unix.Fstat(fd, &st) == nil && st.Mode&unix.S_IFMT == kind && st.Uid == uint32(os.Geteuid()) && st.Mode&0o077 == 0
+}

@@ -1,0 +1,249 @@
+// Package running knows the sandboxes that run: each has a record, a file that
+// whoever runs the sandbox holds a lock on (flock(2)). With its holder ends the
+// lock, so that a crash never leaves a sandbox that seems to run; the file is
+// then removed by whoever sees it next. There is no daemon.
+package running
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Record is what is known of a running sandbox.
+type Record struct {
+	Version int    `json:"version"`
+	Name    string `json:"name"`
+	Profile string `json:"profile"`
+
+	// Supervisor is the process that holds the lock, and SupervisorStart when it
+	// was started, in clock ticks after boot.
+	Supervisor      int    `json:"supervisor"`
+	SupervisorStart uint64 `json:"supervisor_start"`
+
+	Started time.Time `json:"started"`
+	Command []string  `json:"command"`
+
+	// Instance is what package snug needs to enter the sandbox.
+	Instance json.RawMessage `json:"instance"`
+}
+
+// version is the only one of Record that this program reads.
+const version = 1
+
+// most is how large a record may be.
+const most = 1 << 20
+
+const maxName = 64
+
+// ValidName reports whether a sandbox may be called so: letters, digits and
+// "-_.", a letter or digit in front, at most 64 bytes.
+func ValidName(name string) bool {
+	if name == "" || len(name) > maxName || strings.IndexByte("-_.", name[0]) >= 0 {
+		return false
+	}
+	return strings.IndexFunc(name, foreign) < 0
+}
+
+func foreign(r rune) bool {
+	return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_.", r))
+}
+
+// NameOf makes a valid name of any text, with a suffix that is one.
+func NameOf(text, suffix string) string {
+	text = strings.TrimLeft(strings.Map(func(r rune) rune {
+		if foreign(r) {
+			return '-'
+		}
+		return r
+	}, text), "-_.")
+	text = text[:min(len(text), maxName-1-len(suffix))]
+	if text == "" {
+		text = "snug"
+	}
+	return text + "-" + suffix
+}
+
+// parse reads a record. What was written by somebody else, or not completely,
+// is none.
+func parse(text []byte, name string) (Record, bool) {
+	var r Record
+	if json.Unmarshal(text, &r) != nil || r.Version != version || r.Name != name || r.Supervisor <= 0 {
+		return Record{}, false
+	}
+	return r, true
+}
+
+// ErrInUse is the reason when a sandbox of that name runs.
+var ErrInUse = errors.New("a sandbox of this name runs")
+
+// Lock is the hold on a name.
+type Lock struct {
+	path string
+	file *os.File
+}
+
+// Reserve takes a name for a sandbox of this process. It fails with ErrInUse
+// while another one holds it, and with another error where there is no
+// directory to keep records in.
+func Reserve(name string) (*Lock, error) {
+	dir, err := directory()
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.Join(dir, name)
+	// Who looks at an abandoned record holds its lock for a moment, too.
+	for tries := 0; ; tries++ {
+		l, err := hold(path)
+		if err != ErrInUse || tries == 20 {
+			return l, err
+		}
+		if r, ok := read(path, name); ok && Alive(r.Supervisor, r.SupervisorStart) {
+			return nil, ErrInUse
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// hold takes the lock of the file at path, which is made if there is none.
+func hold(path string) (*Lock, error) {
+	fd, err := unix.Open(path, unix.O_RDWR|unix.O_CREAT|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	l := &Lock{path, os.NewFile(uintptr(fd), path)}
+	if unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) != nil || !l.current() {
+		l.file.Close()
+		return nil, ErrInUse
+	}
+	if !owned(fd, unix.S_IFREG) {
+		l.file.Close()
+		return nil, &os.PathError{Op: "open", Path: path, Err: unix.EPERM}
+	}
+	return l, l.file.Truncate(0)
+}
+
+// current reports whether the file is still the one at its path: it may have
+// been removed between being opened and being locked.
+func (l *Lock) current() bool {
+	var mine, there unix.Stat_t
+	return unix.Fstat(int(l.file.Fd()), &mine) == nil && unix.Lstat(l.path, &there) == nil && mine.Ino == there.Ino && mine.Dev == there.Dev
+}
+
+// Publish writes the record. Readers see all of it or nothing: what is not
+// complete is no JSON.
+func (l *Lock) Publish(r Record) error {
+	r.Version, r.Name = version, filepath.Base(l.path)
+	r.Supervisor = os.Getpid()
+	r.SupervisorStart = StartTime(r.Supervisor)
+	text, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	_, err = l.file.WriteAt(text, 0)
+	return err
+}
+
+// Release removes the record and gives the name back.
+func (l *Lock) Release() {
+	if l != nil {
+		unix.Unlink(l.path)
+		l.file.Close()
+	}
+}
+
+// read reads the record at path; false is none.
+func read(path, name string) (Record, bool) {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return Record{}, false
+	}
+	f := os.NewFile(uintptr(fd), path)
+	defer f.Close()
+	if !owned(fd, unix.S_IFREG) {
+		return Record{}, false
+	}
+	text, err := io.ReadAll(io.LimitReader(f, most))
+	if err != nil {
+		return Record{}, false
+	}
+	return parse(text, name)
+}
+
+// List returns the sandboxes of this user that run, by name, and removes
+// records that nobody holds.
+func List() []Record {
+	var list []Record
+	for _, dir := range known() {
+		for _, name := range names(dir) {
+			if Collect(dir, name) {
+				continue
+			}
+			if r, ok := read(filepath.Join(dir, name), name); ok && Alive(r.Supervisor, r.SupervisorStart) {
+				list = append(list, r)
+			}
+		}
+	}
+	slices.SortFunc(list, func(a, b Record) int { return strings.Compare(a.Name, b.Name) })
+	return list
+}
+
+// Find returns the record of the sandbox that a supervisor runs under a name,
+// and whether it still does.
+func Find(name string, supervisor int) (Record, bool) {
+	for _, dir := range known() {
+		if Collect(dir, name) {
+			continue
+		}
+		if r, ok := read(filepath.Join(dir, name), name); ok && r.Supervisor == supervisor && Alive(supervisor, r.SupervisorStart) {
+			return r, true
+		}
+	}
+	return Record{}, false
+}
+
+// names are those of a directory's files that can be records.
+func names(dir string) []string {
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	all, _ := f.Readdirnames(-1)
+	return slices.DeleteFunc(all, func(name string) bool { return !ValidName(name) })
+}
+
+// Collect removes a record that nobody holds, and reports whether it did.
+func Collect(dir, name string) bool {
+	path := filepath.Join(dir, name)
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	l := &Lock{path, os.NewFile(uintptr(fd), path)}
+	defer l.file.Close()
+	if !owned(fd, unix.S_IFREG) || unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) != nil || !l.current() {
+		return false
+	}
+	return unix.Unlink(path) == nil
+}
+
+// CollectSome removes records that nobody holds, but looks at no more than a
+// few: a run does it beside its command.
+func (l *Lock) CollectSome() {
+	const few = 8
+	dir := filepath.Dir(l.path)
+	all := names(dir)
+	for i := range min(few, len(all)) {
+		if name := all[(i+os.Getpid())%len(all)]; name != filepath.Base(l.path) {
+			Collect(dir, name)
+		}
+	}
+}

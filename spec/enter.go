@@ -1,0 +1,76 @@
+package spec
+
+import (
+	"github.com/snug-sandbox/snug/internal/child"
+	"github.com/snug-sandbox/snug/internal/host"
+	"github.com/snug-sandbox/snug/internal/plan"
+	"github.com/snug-sandbox/snug/internal/program"
+	"github.com/snug-sandbox/snug/mounts"
+	"github.com/snug-sandbox/snug/namespaces"
+)
+
+// ForEntering returns what CompileEnter needs to know of s when it runs on the
+// machine that f describes: who the command is, what it may do and what it gets,
+// but not what is mounted, which is there already.
+func (s Spec) ForEntering(f host.Facts) Spec {
+	s = s.withNetwork()
+	c := s.context(f)
+	s.Command.Workdir = s.workdir(f, c)
+	s.Identity.User, s.Identity.Home, s.Identity.Shell = c.User, c.Home, c.Shell
+	s.Limits.Timeout, s.Limits.Grace = 0, 0 // of the sandbox
+	s.Mounts, s.Security.Masking, s.Description = nil, mounts.Masking{}, ""
+	s.Rootfs = mounts.Rootfs{Path: s.Rootfs.Path, Base: s.Rootfs.Base}
+	s.Command.Args, s.Command.Argv0, s.Command.FDs = nil, "", nil
+	return s
+}
+
+// CompileEnter turns s, which ForEntering gave, into the plan of another command
+// in the sandbox that runs already. Behind the command's own descriptors the
+// plan takes those of the namespaces s.Namespaces.Own, in this order.
+func CompileEnter(s Spec, f host.Facts, io Streams) (*plan.Plan, error) {
+	s.Command.PID1 = false
+	if err := s.Validate(); err != nil {
+		return nil, err
+	}
+	targets, handed := s.targets(io), s.targets(io)
+	own := s.Namespaces.Own()
+	for i := range own {
+		handed = append(handed, -1-i)
+	}
+	c := newCompiler(s, f, io, targets, handed)
+	c.setup.Name = "snug-exec"
+	if err := c.enter(own, len(targets)); err != nil {
+		return nil, err
+	}
+	return c.command()
+}
+
+// enter puts the parts in the one order that works: what needs the caller's
+// files before they are gone, and nothing of the caller's at hand when the
+// first process of the sandbox can see this one.
+func (c *compiler) enter(own []namespaces.Kind, first int) error {
+	c.p.Killer = child.KillChildren
+	c.p.Linger = c.Command.Linger
+	c.setup.SharedPID, c.setup.NewTime = false, false
+	c.setup.PlanBegin(c.p)
+	c.setup.PlanSignals(c.p)
+	c.setup.PlanHide(c.p)
+	regs := make([]program.Reg, first+len(own))
+	for i := range regs {
+		regs[i] = c.p.File(i)
+	}
+	c.setup.PlanAlone(regs, c.p)
+	shared := c.Namespaces.User == namespaces.Share
+	nested := func() error { return c.Security.PlanNested(shared, c.p) }
+	if err := namespaces.PlanEnter(own, regs[first:], nested, c.p); err != nil {
+		return err
+	}
+	c.setup.PlanEntered(c.p)
+	if c.context.Terminal {
+		c.setup.Terminal = mounts.PlanTerminal(plan.Cwd, "/dev/ptmx", c.p)
+		c.p.Replaced = c.setup.Terminals
+	}
+	c.setup.PlanTerminal(c.p)
+	c.fork(0)
+	return nil
+}
