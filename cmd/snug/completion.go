@@ -19,8 +19,9 @@ type completionVerb struct{ shell string }
 func completionNode() *kong.Node {
 	v := &completionVerb{}
 	n := node("completion", "Print completion for bash, zsh or fish", `
-The script completes verbs, options, their values, profiles by name, and the
-command in the sandbox with its arguments. Print it anew after an update.
+The script completes verbs, options, their values, profiles and running sandboxes
+by name, and the command in the sandbox with its arguments. Print it anew after an
+update.
 
   snug completion bash > ~/.local/share/bash-completion/completions/snug
   snug completion zsh > ~/.local/share/zsh/site-functions/_snug
@@ -67,6 +68,7 @@ const (
 	verbWords
 	namespaceWords
 	profileNames
+	sandboxNames
 	variables
 	wholeCommand
 )
@@ -78,6 +80,8 @@ func kindOf(v *kong.Value, placeholder string) kind {
 		return words
 	case strings.Contains(v.Name, "profile") || strings.Contains(v.Name, "PROFILE"):
 		return profileNames
+	case v.Name == "SANDBOX":
+		return sandboxNames
 	case strings.HasSuffix(v.Name, "env"):
 		return variables
 	case strings.HasPrefix(v.Name, "[--]"):

@@ -62,6 +62,8 @@ func bashAction(v *kong.Value, placeholder string) string {
 		return `_snug_list '` + strings.Join(namespaceNames[:], " ") + `' "$2"`
 	case profileNames:
 		return `_snug_profiles "$2"`
+	case sandboxNames:
+		return `_snug_words "$(command snug ps -q 2>/dev/null)" "$2"`
 	case files:
 		return `_snug_files -f "$2"`
 	case dirs:
@@ -129,7 +131,7 @@ _snug_command() {
 const bashTail = `
 _snug() {
 	local -a line=() at=()
-	local i word glue= verb= pending= first=
+	local i word glue= verb= pending= first= named=
 	COMPREPLY=()
 
 	# Bash splits words at = and : too; put them together again.
@@ -159,15 +161,20 @@ _snug() {
 			_snug_takes_value "$word" && pending=$word
 		elif [[ $verb == profile ]]; then
 			verb+=" $word"
-		elif [[ $verb == run || $verb == explain ]]; then
+		elif [[ $verb == run || $verb == explain || $named ]]; then
 			first=$i
 			break
+		elif [[ $verb == exec ]]; then
+			named=1
 		fi
 	done
 
 	local last=$((${#line[@]} - 1))
 	local cur=${line[last]}
-	if [[ $first ]]; then
+	[[ $named && ! $first && ! $pending && $cur != -* ]] && first=$last
+	if [[ $first && $verb == exec ]]; then
+		_snug_command "${at[first]}"
+	elif [[ $first ]]; then
 		_snug_argument "$verb" "$cur" "${at[first]}"
 	elif [[ $pending ]]; then
 		_snug_value "$pending" "$cur"

@@ -79,6 +79,8 @@ func fishAction(v *kong.Value, placeholder string) string {
 		return " -a " + quote("(__fish_append , "+strings.Join(namespaceNames[:], " ")+")")
 	case profileNames:
 		return " -a '(__snug_profiles)'"
+	case sandboxNames:
+		return " -a '(command snug ps -q 2>/dev/null)'"
 	case files:
 		return " -F"
 	case dirs:
@@ -103,6 +105,7 @@ function __snug_state
     set -g __snug_verb ""
     set -g __snug_first 0
     set -l pending 0
+    set -l named 0
     set -l tokens (commandline -opc)
     for i in (seq 2 (count $tokens))
         set -l word $tokens[$i]
@@ -117,10 +120,15 @@ function __snug_state
             contains -- $word $valued; and set pending 1
         else if test "$__snug_verb" = profile
             set -g __snug_verb "profile $word"
-        else if contains -- "$__snug_verb" run explain
+        else if contains -- "$__snug_verb" run explain; or test $named = 1
             set -g __snug_first $i
             return
+        else if test "$__snug_verb" = exec
+            set named 1
         end
+    end
+    if test $named = 1; and not string match -q -- '-*' (commandline -ct)
+        set -g __snug_first (math (count $tokens) + 1)
     end
 end
 
@@ -134,6 +142,7 @@ end
 function __snug_command_of
     __snug_state
     test "$__snug_verb" = "$argv[1]"; or return 1
+    test $__snug_first != 0 -o "$argv[1]" != exec; or return 1
     test $__snug_first != 0; or not string match -q -- '-*' (commandline -ct)
 end
 

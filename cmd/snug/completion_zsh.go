@@ -51,11 +51,11 @@ func zshArguments(b *strings.Builder, n *kong.Node) {
 			fmt.Fprintf(b, " \\\n\t\t%s", quote(zshOption(name, f)))
 		}
 	}
-	for _, arg := range n.Positional {
+	for i, arg := range n.Positional {
 		action := zshAction(arg, argumentUsage(arg))
 		switch {
 		case kindOf(arg, argumentUsage(arg)) == wholeCommand:
-			b.WriteString(" \\\n\t\t'(-)1:command: _command_names -e' \\\n\t\t'*::arguments: _normal'")
+			fmt.Fprintf(b, " \\\n\t\t'(-)%d:command: _command_names -e' \\\n\t\t'*::arguments: _normal'", i+1)
 		case arg.IsSlice():
 			fmt.Fprintf(b, " \\\n\t\t%s", quote("*:"+zshText(strings.ToLower(arg.Name))+":"+action))
 		default:
@@ -93,6 +93,8 @@ func zshAction(v *kong.Value, placeholder string) string {
 		return "_values -s , namespace " + strings.Join(namespaceNames[:], " ")
 	case profileNames:
 		return "_snug_profiles"
+	case sandboxNames:
+		return "_snug_sandboxes"
 	case files:
 		return "_snug_files"
 	case dirs:
@@ -118,6 +120,12 @@ const zshHead = `#compdef snug
 _snug_profiles() {
 	local -a names=(${(f)"$(command snug profile list --names 2>/dev/null)"})
 	_alternative 'names:profile:compadd -a names' 'files:profile file:_files -g "*.toml(-.)"'
+}
+
+# Running sandboxes by name.
+_snug_sandboxes() {
+	local -a names=(${(f)"$(command snug ps -q 2>/dev/null)"})
+	compadd -a names
 }
 
 # Paths, also the one after a colon.

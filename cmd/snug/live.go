@@ -23,7 +23,7 @@ import (
 // was started. The function that it returns ends both.
 func (v *runVerb) register(cmd *snug.Cmd, std streams) (end func(), err error) {
 	name := v.name
-	if name == "" {
+	if !v.named {
 		profile := strings.TrimSuffix(filepath.Base(cmd.Spec.Name), ".toml")
 		name = running.NameOf(profile, strconv.Itoa(os.Getpid()))
 	}
@@ -36,7 +36,7 @@ func (v *runVerb) register(cmd *snug.Cmd, std streams) (end func(), err error) {
 		return nil, &problem.Problem{What: "--name " + name, Why: "a sandbox of this name runs", Err: err, Fix: "choose another name, or end that one: snug kill " + name}
 	case err != nil:
 		// The command can run all the same; only who gave a name will look for it.
-		if v.name != "" && !v.quiet {
+		if v.named && !v.quiet {
 			fmt.Fprintf(std.err, "snug: note: --name %s: not to be found by other verbs: %s\n", name, problem.Printable(err.Error()))
 		}
 		return func() {}, nil

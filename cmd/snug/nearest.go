@@ -9,7 +9,7 @@ import (
 // shortened one, or "" when none is close: a third of its letters may differ.
 func nearest(word string, list []string) string {
 	letters := len(strings.TrimLeft(word, "-"))
-	best, least := "", min(max(1, letters/3)+1, letters)
+	best, least := "", min(max(1, letters/3)+1, letters-1)
 	for _, candidate := range list {
 		if letters >= 3 && strings.HasPrefix(candidate, word) {
 			return candidate

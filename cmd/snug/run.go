@@ -14,7 +14,8 @@ import (
 
 type runVerb struct {
 	box
-	name string
+	name  string
+	named bool // --name was given
 }
 
 func runNode(args []string) *kong.Node {
@@ -22,7 +23,7 @@ func runNode(args []string) *kong.Node {
 	v.args = args
 	n := node("run", "Run a command in a sandbox", runDetail, v)
 	v.describe(n, v.plain("name", "NAME", "Name of the sandbox while it runs, for ps, exec and others. Default: the profile's with a number.",
-		func(name string) { v.name = name }))
+		func(name string) { v.name, v.named = name, true }))
 	return n
 }
 
