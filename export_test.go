@@ -1,8 +1,10 @@
 package snug
 
 import (
+	"github.com/snug-sandbox/snug/internal/child"
 	"github.com/snug-sandbox/snug/internal/host"
 	"github.com/snug-sandbox/snug/internal/plan"
+	"github.com/snug-sandbox/snug/spec"
 )
 
 // CompileAs compiles c for this machine after change has had its way with the
@@ -13,6 +15,9 @@ func (c *Cmd) CompileAs(change func(*host.Facts)) (*plan.Plan, error) {
 		return nil, err
 	}
 	change(&f)
+	if c.enter != nil {
+		return spec.CompileEnter(c.Spec, f, Streams{Terminals: c.terminals()}, c.enter.mappings())
+	}
 	return Compile(c.Spec, f, Streams{Extra: c.extra(), Terminals: c.terminals()})
 }
 
@@ -20,4 +25,19 @@ func (c *Cmd) CompileAs(change func(*host.Facts)) (*plan.Plan, error) {
 func (c *Cmd) StartChanged(p *plan.Plan) error {
 	c.plan = p
 	return c.carryOut()
+}
+
+func (e *entrance) mappings() []child.Mapping {
+	if e.program == nil {
+		return nil
+	}
+	return e.program.Mappings
+}
+
+// EnterChanged is StartChanged for a command that enters a sandbox.
+func (c *Cmd) EnterChanged(p *plan.Plan) error {
+	if err := c.enterInstance(); err != nil {
+		return c.abandon(err)
+	}
+	return c.StartChanged(p)
 }

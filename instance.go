@@ -37,6 +37,8 @@ type entrance struct {
 	Instance
 	namespaces []*os.File
 	cgroup     *os.File
+	program    *child.Copies
+	exe        *os.File // what the process that enters is from, for the sandbox
 }
 
 // Command returns the Cmd to run another program in the sandbox: in all of its
@@ -114,12 +116,29 @@ func (e *entrance) open() error {
 	if e.namespaces == nil {
 		return errors.New("none of its processes that can be looked at is in the namespaces that it began with")
 	}
-	if e.Cgroup == "" {
-		return nil
-	}
 	var err error
+	if e.program, err = child.CopyProgram(); err != nil {
+		return err
+	}
+	if e.exe, err = emptyProgram(); err != nil || e.Cgroup == "" {
+		return err
+	}
 	e.cgroup, err = os.Open(e.Cgroup)
 	return err
+}
+
+// emptyProgram is an executable file that is nowhere, and does nothing. Where
+// the system forbids such files it is one that is not executable.
+func emptyProgram() (*os.File, error) {
+	const name = "snug-exec"
+	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC|unix.MFD_EXEC)
+	if err != nil {
+		fd, err = unix.MemfdCreate(name, unix.MFD_CLOEXEC) // before Linux 6.3
+	}
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), name), nil
 }
 
 // enterInstance gets everything ready that c needs to enter its sandbox.
@@ -151,8 +170,10 @@ func (e *entrance) openOf(pid int, own []namespaces.Kind) bool {
 
 // Close closes what open opened.
 func (e *entrance) Close() error {
-	closeFiles(e.namespaces)
-	e.cgroup.Close()
+	closeFiles(append(e.namespaces, e.cgroup, e.exe))
+	if e.program != nil {
+		e.program.Free()
+	}
 	return nil
 }
 

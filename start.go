@@ -49,7 +49,7 @@ func (c *Cmd) Start() error {
 func (c *Cmd) compile(f host.Facts) (err error) {
 	io := Streams{Extra: c.extra(), Terminals: c.terminals(), Handshake: c.onClone != nil || c.Started != nil, Notify: c.Created != nil}
 	if c.enter != nil {
-		c.plan, err = spec.CompileEnter(c.Spec, f, io)
+		c.plan, err = spec.CompileEnter(c.Spec, f, io, c.enter.program.Mappings)
 		return err
 	}
 	if c.Started != nil {

@@ -49,7 +49,7 @@ func (c *Cmd) openStreams(targets, replaced []int) error {
 		byTarget[fd] = f
 	}
 	if c.enter != nil {
-		for i, f := range c.enter.namespaces {
+		for i, f := range append(c.enter.namespaces, c.enter.exe) {
 			byTarget[-1-i] = f
 		}
 	}

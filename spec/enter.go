@@ -7,6 +7,7 @@ import (
 	"github.com/snug-sandbox/snug/internal/program"
 	"github.com/snug-sandbox/snug/mounts"
 	"github.com/snug-sandbox/snug/namespaces"
+	"github.com/snug-sandbox/snug/process"
 )
 
 // ForEntering returns what CompileEnter needs to know of s when it runs on the
@@ -26,20 +27,22 @@ func (s Spec) ForEntering(f host.Facts) Spec {
 
 // CompileEnter turns s, which ForEntering gave, into the plan of another command
 // in the sandbox that runs already. Behind the command's own descriptors the
-// plan takes those of the namespaces s.Namespaces.Own, in this order.
-func CompileEnter(s Spec, f host.Facts, io Streams) (*plan.Plan, error) {
+// plan takes those of the namespaces s.Namespaces.Own, in this order, and one of
+// an executable file that the sandbox may reach. The process that enters goes on
+// from copies of its program.
+func CompileEnter(s Spec, f host.Facts, io Streams, copies []child.Mapping) (*plan.Plan, error) {
 	s.Command.PID1 = false
 	if err := s.Validate(); err != nil {
 		return nil, err
 	}
 	targets, handed := s.targets(io), s.targets(io)
 	own := s.Namespaces.Own()
-	for i := range own {
+	for i := range len(own) + 1 {
 		handed = append(handed, -1-i)
 	}
 	c := newCompiler(s, f, io, targets, handed)
 	c.setup.Name = "snug-exec"
-	if err := c.enter(own, len(targets)); err != nil {
+	if err := c.enter(own, len(targets), copies); err != nil {
 		return nil, err
 	}
 	return c.command()
@@ -48,21 +51,24 @@ func CompileEnter(s Spec, f host.Facts, io Streams) (*plan.Plan, error) {
 // enter puts the parts in the one order that works: what needs the caller's
 // files before they are gone, and nothing of the caller's at hand when the
 // first process of the sandbox can see this one.
-func (c *compiler) enter(own []namespaces.Kind, first int) error {
+func (c *compiler) enter(own []namespaces.Kind, first int, copies []child.Mapping) error {
 	c.p.Killer = child.KillChildren
 	c.p.Linger = c.Command.Linger
 	c.setup.SharedPID, c.setup.NewTime = false, false
 	c.setup.PlanBegin(c.p)
 	c.setup.PlanSignals(c.p)
 	c.setup.PlanHide(c.p)
-	regs := make([]program.Reg, first+len(own))
+	regs := make([]program.Reg, first+len(own)+1)
 	for i := range regs {
 		regs[i] = c.p.File(i)
 	}
 	c.setup.PlanAlone(regs, c.p)
 	shared := c.Namespaces.User == namespaces.Share
-	nested := func() error { return c.Security.PlanNested(shared, c.p) }
-	if err := namespaces.PlanEnter(own, regs[first:], nested, c.p); err != nil {
+	meanwhile := func() error {
+		process.PlanForgetProgram(copies, len(regs), c.p)
+		return c.Security.PlanNested(shared, c.p)
+	}
+	if err := namespaces.PlanEnter(own, regs[first:], meanwhile, c.p); err != nil {
 		return err
 	}
 	c.setup.PlanEntered(c.p)

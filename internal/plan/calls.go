@@ -34,6 +34,8 @@ var (
 	MountSetattr  = program.Call{Name: "mount_setattr", Nr: unix.SYS_MOUNT_SETATTR}
 	Mount         = program.Call{Name: "mount", Nr: unix.SYS_MOUNT}
 	MoveMount     = program.Call{Name: "move_mount", Nr: unix.SYS_MOVE_MOUNT}
+	Mprotect      = program.Call{Name: "mprotect", Nr: unix.SYS_MPROTECT}
+	Mremap        = program.Call{Name: "mremap", Nr: unix.SYS_MREMAP}
 	Munmap        = program.Call{Name: "munmap", Nr: unix.SYS_MUNMAP}
 	Openat        = program.Call{Name: "openat", Nr: unix.SYS_OPENAT}
 	Openat2       = program.Call{Name: "openat2", Nr: unix.SYS_OPENAT2}
