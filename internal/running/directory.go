@@ -10,14 +10,21 @@ import (
 )
 
 // candidates are the directories that records may be in, the best one first.
-// Each is made below one that is there.
+// Each is made below one that is there. A $XDG_RUNTIME_DIR of one's own choice is
+// a world of its own; the usual one may come and go with a login.
 func candidates() []string {
 	uid := strconv.Itoa(os.Geteuid())
-	list := []string{"/run/user/" + uid + "/snug", "/tmp/snug-" + uid}
-	if dir := os.Getenv("XDG_RUNTIME_DIR"); filepath.IsAbs(dir) && filepath.Clean(dir) != "/run/user/"+uid {
-		list = append([]string{filepath.Join(dir, "snug")}, list...)
+	usual := "/run/user/" + uid
+	if dir := os.Getenv("XDG_RUNTIME_DIR"); filepath.IsAbs(dir) && filepath.Clean(dir) != usual && mine(dir) {
+		return []string{filepath.Join(dir, "snug")}
 	}
-	return list
+	return []string{usual + "/snug", "/tmp/snug-" + uid}
+}
+
+// mine reports whether a directory is the caller's.
+func mine(dir string) bool {
+	var st unix.Stat_t
+	return unix.Stat(dir, &st) == nil && st.Uid == uint32(os.Geteuid())
 }
 
 // directory returns the one that this user's records are written to, which it
@@ -53,8 +60,8 @@ func safe(dir string) bool {
 	if unix.Stat(filepath.Dir(dir), &above) != nil {
 		return false
 	}
-	mine := above.Uid == 0 || above.Uid == uint32(os.Geteuid())
-	return mine && (above.Mode&0o022 == 0 || above.Mode&unix.S_ISVTX != 0)
+	trusted := above.Uid == 0 || above.Uid == uint32(os.Geteuid())
+	return trusted && (above.Mode&0o022 == 0 || above.Mode&unix.S_ISVTX != 0)
 }
 
 func private(dir string) bool {
