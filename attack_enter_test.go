@@ -25,7 +25,7 @@ func init() {
 		fmt.Println("ready")
 		me := os.Getpid()
 		seen := map[string]bool{}
-		for end := time.Now().Add(30 * time.Second); time.Now().Before(end); {
+		for end := time.Now().Add(5 * time.Minute); time.Now().Before(end); {
 			if _, err := os.Stat("/tmp/stop"); err == nil {
 				break
 			}
@@ -85,13 +85,14 @@ func TestWhoEntersCannotBeReadOrTraced(t *testing.T) {
 	for name, s := range attackers() {
 		t.Run(name, func(t *testing.T) {
 			i, out := running(t, inside(t, s, "attack-enter"))
-			for range 40 {
+			for range 20 {
 				if err := i.Command("true").Run(); err != nil {
 					t.Fatal(err, fix(err))
 				}
 			}
-			if err := i.Command("touch", "/tmp/stop").Run(); err != nil {
-				t.Fatal(err)
+			// It may be killed with the sandbox, which ends when it sees the file.
+			if stop := i.Command("touch", "/tmp/stop"); stop.Run() != nil && stop.Result().Code() != 137 {
+				t.Fatal(stop.Result())
 			}
 			text := make([]byte, 1<<16)
 			n, _ := out.Read(text)

@@ -3,8 +3,10 @@ package snug
 import (
 	"errors"
 	"os"
+	"slices"
 	"strconv"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -94,21 +96,28 @@ func (c *Cmd) locate(p *child.Process) {
 		return
 	}
 	i.CommandPID, i.Cgroup = p.Command(), c.cgroup.Path()
-	if c.Spec.Command.PID1 {
-		// No process can leave its own pid namespace.
-		i.Namespaces["pid"] = running.Namespace(onlyChild(i.PID), "pid")
+	if !c.Spec.Command.PID1 {
+		return
+	}
+	// No process can leave its own pid namespace. For a moment after an execve it
+	// cannot be looked at.
+	for tries := 0; i.Namespaces["pid"] == 0 && tries < patience; tries++ {
+		if i.Namespaces["pid"] = running.Namespace(i.CommandPID, "pid"); i.Namespaces["pid"] == 0 {
+			time.Sleep(100 * time.Microsecond)
+		}
 	}
 }
+
+// patience is how many times is looked at what cannot be seen for a moment.
+const patience = 20
 
 // open opens the sandbox's namespaces, and its control group. They are taken
 // from any process that is in all of them: the command may have gone on to
 // others, the process that stays shows nothing of itself. What a number of an
 // inode means does not change as long as the sandbox runs.
 func (e *entrance) open() error {
-	for _, pid := range e.Processes() {
-		if e.openOf(pid, e.Spec.Namespaces.Own()) {
-			break
-		}
+	for tries := 0; tries < patience && !e.openNamespaces() && e.Alive(); tries++ {
+		time.Sleep(time.Millisecond)
 	}
 	if !e.Alive() {
 		return errEnded
@@ -125,6 +134,13 @@ func (e *entrance) open() error {
 	}
 	e.cgroup, err = os.Open(e.Cgroup)
 	return err
+}
+
+// openNamespaces finds a process that is in all namespaces of the sandbox, and
+// opens them.
+func (e *entrance) openNamespaces() bool {
+	own := e.Spec.Namespaces.Own()
+	return slices.ContainsFunc(e.Processes(), func(pid int) bool { return e.openOf(pid, own) })
 }
 
 // emptyProgram is an executable file that is nowhere, and does nothing. Where

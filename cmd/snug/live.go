@@ -42,13 +42,22 @@ func (v *runVerb) register(cmd *snug.Cmd, std streams) (end func(), err error) {
 		return func() {}, nil
 	}
 	cmd.Started = func(i snug.Instance) {
-		instance, err := json.Marshal(i)
-		if err == nil {
-			lock.Publish(running.Record{Profile: cmd.Spec.Name, Started: time.Now(), Command: cmd.Spec.Command.Args, Instance: instance})
-		}
-		lock.CollectSome()
+		started := time.Now()
+		time.AfterFunc(publishAfter, func() { publish(lock, cmd, i, started) })
 	}
 	return lock.Release, nil
+}
+
+// publishAfter is how long a command runs before its record is written: writing
+// one takes longer than some commands run. Whoever looks for it waits.
+const publishAfter = 20 * time.Millisecond
+
+func publish(lock *running.Lock, cmd *snug.Cmd, i snug.Instance, started time.Time) {
+	instance, err := json.Marshal(i)
+	if err == nil {
+		lock.Publish(running.Record{Profile: cmd.Spec.Name, Started: started, Command: cmd.Spec.Command.Args, Instance: instance})
+	}
+	lock.CollectSome()
 }
 
 func badName(name string) error {

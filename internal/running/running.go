@@ -127,7 +127,10 @@ func hold(path string) (*Lock, error) {
 		l.file.Close()
 		return nil, &os.PathError{Op: "open", Path: path, Err: unix.EPERM}
 	}
-	return l, l.file.Truncate(0)
+	if size, err := l.file.Seek(0, io.SeekEnd); err != nil || size > 0 {
+		return l, l.file.Truncate(0)
+	}
+	return l, nil
 }
 
 // current reports whether the file is still the one at its path: it may have
@@ -186,13 +189,27 @@ func List() []Record {
 			if Collect(dir, name) {
 				continue
 			}
-			if r, ok := read(filepath.Join(dir, name), name); ok && Alive(r.Supervisor, r.SupervisorStart) {
+			if r, ok := wait(dir, name); ok && Alive(r.Supervisor, r.SupervisorStart) {
 				list = append(list, r)
 			}
 		}
 	}
 	slices.SortFunc(list, func(a, b Record) int { return strings.Compare(a.Name, b.Name) })
 	return list
+}
+
+// wait is read for a sandbox that may just be starting: its record is held, and
+// empty for a moment.
+func wait(dir, name string) (Record, bool) {
+	path := filepath.Join(dir, name)
+	var st unix.Stat_t
+	for end := time.Now().Add(time.Second); unix.Lstat(path, &st) == nil && st.Size == 0 && st.Mode&unix.S_IFMT == unix.S_IFREG && time.Now().Before(end); {
+		time.Sleep(2 * time.Millisecond)
+		if Collect(dir, name) {
+			return Record{}, false
+		}
+	}
+	return read(path, name)
 }
 
 // Find returns the record of the sandbox that a supervisor runs under a name,
