@@ -63,6 +63,7 @@ cpus = 0.25
 cpu_weight = 50
 cpuset = "0-3,8"
 pids = 12
+account = true
 timeout = "90s"
 grace = "1ms"
 cpu_time = "1h"

@@ -22,7 +22,7 @@ func TestGraph(t *testing.T) {
 		{[]float64{0, 300, 0, 0}, 100, "                  03"},
 		{[]float64{0, 0, 0}, 0, "                   0"},
 		{[]float64{50, 0, 0, 0, 0, 0}, 100, "                  10"},
-		{sixty, 59, "00000001111111222223"},
+		{sixty, 59, "00000011111112222223"},
 	} {
 		if got := graph(c.values, c.top, marks); got != c.want {
 			t.Errorf("%v of %v: %q, want %q", c.values, c.top, got, c.want)
