@@ -38,7 +38,10 @@ func init() {
 		"timens":  {inNamespaces("timens"), newTimeNamespace},
 		"subid":   {mapRange, waitForMap},
 		"pty":     {openPty, nil},
-		"cgroup2": {makeCgroup, nil},
+		"cgroup2": {func() error { return delegates("memory", "pids") }, nil},
+
+		"controllers": {func() error { return delegates("cpu", "cpuset", "io", "memory", "pids") }, nil},
+		"io":          {limitsIO, nil},
 	}
 	if p := probes[os.Getenv(insideEnv)]; p != nil {
 		os.Exit(runInside(p))
