@@ -13,15 +13,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// controllers is the probe for controllers.
+func controllers(names ...string) func() error { return func() error { return delegates(names...) } }
+
 // delegates reports whether the caller can have a control group of its own with
 // these controllers: one that it makes in its own group, or that the user's
 // systemd makes; cgroups(7), "Delegation".
-func delegates(controllers ...string) error {
+func delegates(names ...string) error {
 	own, err := ownCgroup()
 	if err != nil {
 		return err
 	}
-	if err = makeCgroup(own, controllers); err == nil {
+	if err = makeCgroup(own, names); err == nil {
 		return nil
 	}
 	uid := os.Getuid()
@@ -32,25 +35,25 @@ func delegates(controllers ...string) error {
 	if err != nil {
 		return err
 	}
-	return haveControllers(fmt.Sprintf("%s/user.slice/user-%d.slice/user@%d.service", root, uid, uid), controllers)
+	return haveControllers(fmt.Sprintf("%s/user.slice/user-%d.slice/user@%d.service", root, uid, uid), names)
 }
 
 // makeCgroup makes and removes a directory in a control group.
-func makeCgroup(dir string, controllers []string) error {
+func makeCgroup(dir string, names []string) error {
 	sub := filepath.Join(dir, fmt.Sprintf("kerneltest-%d", os.Getpid()))
-	if err := haveControllers(dir, controllers); err != nil {
+	if err := haveControllers(dir, names); err != nil {
 		return err
 	}
 	return errors.Join(os.Mkdir(sub, 0o755), os.Remove(sub))
 }
 
-func haveControllers(dir string, controllers []string) error {
+func haveControllers(dir string, names []string) error {
 	text, err := os.ReadFile(filepath.Join(dir, "cgroup.controllers"))
 	if err != nil {
 		return err
 	}
 	have := strings.Fields(string(text))
-	for _, want := range controllers {
+	for _, want := range names {
 		if !slices.Contains(have, want) {
 			return fmt.Errorf("the controller %s is not delegated to %s", want, dir)
 		}

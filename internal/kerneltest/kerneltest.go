@@ -27,18 +27,18 @@ import (
 
 // Features are the names that Require, Probe and Condition know:
 //
-//	userns       all seven namespaces at once by an ordinary user, and mounts inside
-//	proc         a fresh procfs in a new pid namespace
-//	overlay      overlayfs with a writable upper directory, mounted without root
-//	subid        a range of ids mapped by newuidmap(1) and newgidmap(1)
-//	pty          a new pseudo-terminal
-//	net          a network namespace whose loopback interface comes up
-//	mqueue       a POSIX message queue file system of a new ipc namespace
-//	timens       a time namespace with clock offsets
-//	cgroup2      a cgroup v2 directory of our own with memory and pids controllers, or
-//	             a systemd of the user's that can make one
-//	controllers  the same, with the controllers cpu, cpuset and io as well
-//	io           the controller io, and a directory on a disk; see DiskDir
+//	userns    all seven namespaces at once by an ordinary user, and mounts inside
+//	proc      a fresh procfs in a new pid namespace
+//	overlay   overlayfs with a writable upper directory, mounted without root
+//	subid     a range of ids mapped by newuidmap(1) and newgidmap(1)
+//	pty       a new pseudo-terminal
+//	net       a network namespace whose loopback interface comes up
+//	mqueue    a POSIX message queue file system of a new ipc namespace
+//	timens    a time namespace with clock offsets
+//	cgroup2   a cgroup v2 directory of our own with memory and pids controllers, or
+//	          a systemd of the user's that can make one
+//	cpu       the controller cpu there; the same for cpuset and hugetlb
+//	io        the controller io there, and a directory on a disk; see Disk
 func Features() []string {
 	names := make([]string, 0, len(probes))
 	for name := range probes {

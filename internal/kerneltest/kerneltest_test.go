@@ -53,7 +53,7 @@ func TestEveryFeatureHasAnAnswer(t *testing.T) {
 	for _, name := range Features() {
 		t.Logf("%s: %v", name, Probe(name))
 	}
-	if len(Features()) < 11 {
+	if len(Features()) < 13 {
 		t.Errorf("only these features: %v", Features())
 	}
 }
