@@ -75,7 +75,10 @@ func readTree(t *testing.T) []file {
 			return err
 		}
 		if rel == ".git" || rel == "bin" {
-			return fs.SkipDir
+			if d.IsDir() {
+				return fs.SkipDir
+			}
+			return nil // .git of a git worktree
 		}
 		if !d.Type().IsRegular() || strings.HasSuffix(rel, ".test") || strings.HasSuffix(rel, ".out") {
 			return nil
