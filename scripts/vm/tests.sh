@@ -29,7 +29,7 @@ tests() {
 	cd "$work/src/${folder#snug}"
 	[ "$context" != tree ] || more=,hugetlb
 	SNUG_TEST_MUST=$must$more as "$context" "$work/bin/test2json" -t -p "$SNUG_VM_GUEST/$context/$folder" \
-		"$work/tests/$name.test" -test.v=test2json -test.timeout=8m -test.skip="$elsewhere" "$@" || status=$?
+		"$work/tests/$name.test" -test.v=test2json -test.timeout=12m -test.skip="$elsewhere" "$@" || status=$?
 	verdict $status "$SNUG_VM_GUEST/$context/$folder" $((SECONDS - start))
 	cd "$work"
 }
