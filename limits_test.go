@@ -21,7 +21,7 @@ import (
 	"github.com/snug-sandbox/snug/internal/units"
 )
 
-const mib = units.Bytes(1 << 20)
+const mib = units.Memory(1 << 20)
 
 func init() {
 	// eat uses up memory, in MiB.
