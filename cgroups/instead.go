@@ -11,8 +11,9 @@ import (
 // was asked for and no control group holds a limit.
 type Instead struct {
 	// Data is private memory of each process in bytes (RLIMIT_DATA). It counts
-	// what a program made writable, where RLIMIT_AS counts what it reserved, of
-	// which Go, Java and JavaScript take gigabytes that they never use.
+	// what a program made writable, where RLIMIT_AS counts what it reserved: a
+	// runtime such as Java's or JavaScript's reserves gigabytes that it never uses,
+	// and would not even start.
 	Data *units.Limit
 	// Nproc is processes of the user in its user namespace (RLIMIT_NPROC).
 	Nproc *units.Limit

@@ -26,6 +26,7 @@ var accounting = []string{"cpu", "io", "memory", "pids"}
 // best effort was asked for, a note.
 func (c Config) Plan(f host.Facts, p *plan.Builder) error {
 	var refused problem.List
+	var less reasons
 	instead := c.Instead(f)
 	for _, l := range c.list(f) {
 		key := "limits." + l.key
@@ -40,7 +41,7 @@ func (c Config) Plan(f host.Facts, p *plan.Builder) error {
 				by = "nothing"
 			}
 			if p.Hold(key, by) {
-				p.Notes = append(p.Notes, key+" is held by "+by+": "+why.Why)
+				less.add(why.Why, key+" by "+by)
 			}
 		case len(refused) == 0 || refused[len(refused)-1].Why != why.Why:
 			why.What = key
@@ -49,6 +50,9 @@ func (c Config) Plan(f host.Facts, p *plan.Builder) error {
 		if why != nil && f.CgroupDir == "" && c.Enforce != BestEffort {
 			break // it is the same for all
 		}
+	}
+	for _, l := range less {
+		p.Notes = append(p.Notes, l.why+"; what holds instead: "+strings.Join(l.keys, "; "))
 	}
 	if len(p.Cgroup.Values) > 0 || c.Account {
 		p.Cgroup.Dir = f.CgroupDir
@@ -64,6 +68,25 @@ func (c Config) Plan(f host.Facts, p *plan.Builder) error {
 		}
 	}
 	return refused.Err()
+}
+
+// reasons are what is not held, by the reason.
+type reasons []struct {
+	why  string
+	keys []string
+}
+
+func (r *reasons) add(why, key string) {
+	for i := range *r {
+		if (*r)[i].why == why {
+			(*r)[i].keys = append((*r)[i].keys, key)
+			return
+		}
+	}
+	*r = append(*r, struct {
+		why  string
+		keys []string
+	}{why, []string{key}})
 }
 
 // limit is a key with the file that holds it.

@@ -34,6 +34,8 @@ type Setup struct {
 
 	children program.Reg // the list of the reaper's children, 0: not needed
 
+	NiceAtLeast *int // a nice value to take where the caller's is lower, and Command has none
+
 	CPUs []int // those that the command may run on; nil: all
 
 	SharedPID bool // no pid namespace of its own
@@ -187,6 +189,10 @@ func (s Setup) PlanExec(p *plan.Builder) program.Arg {
 	if n := s.Command.Nice; n != nil {
 		p.Do("set the nice value to "+strconv.Itoa(*n), plan.Setpriority, plan.Num(unix.PRIO_PROCESS), plan.Num(0), plan.Int(*n)).
 			Help(&program.Help{Errno: syscall.EACCES, Why: "lowering it needs privilege", Fix: "choose a value that is not below the caller's"})
+	}
+	if n := s.NiceAtLeast; n != nil && s.Command.Nice == nil {
+		p.Do("set the nice value to "+strconv.Itoa(*n), plan.Setpriority, plan.Num(unix.PRIO_PROCESS), plan.Num(0), plan.Int(*n)).
+			Accept(syscall.EACCES, syscall.EPERM) // it is higher
 	}
 	if s.Inherit != nil {
 		s.Inherit.planWait(p)

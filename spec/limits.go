@@ -15,10 +15,7 @@ func (c *compiler) limits() error {
 	c.cpuTime()
 	instead, own := c.Limits.Instead(c.facts), &c.setup.Limits
 	own.Data, own.Nproc = atMost(own.Data, instead.Data), atMost(own.Nproc, instead.Nproc)
-	c.setup.CPUs = instead.CPUs
-	if c.setup.Command.Nice == nil {
-		c.setup.Command.Nice = instead.Nice
-	}
+	c.setup.CPUs, c.setup.NiceAtLeast = instead.CPUs, instead.Nice
 	return nil
 }
 

@@ -49,6 +49,9 @@ func (v *explainVerb) do(std streams) error {
 	if err != nil {
 		return err
 	}
+	if facts.CgroupManaged && leftToUs() {
+		facts.CgroupManaged = false
+	}
 	facts = facts.WithScope()
 	io := spec.Streams{Terminals: terminalsOf(std)}
 	resolved, err := s.Spec.Resolve(facts, io)

@@ -38,6 +38,13 @@ func moveToScope(description string) error {
 	return err
 }
 
+// leftToUs reports whether systemd left the unit that this process is in to it.
+// Without an answer it did not.
+func leftToUs() bool {
+	helper, err := helperProgram("snug-systemd")
+	return err == nil && exec.Command(helper, "delegated", strconv.Itoa(os.Getpid())).Run() == nil
+}
+
 // helperProgram finds a program of Snug's own: beside this one, or in the
 // libexec directory that belongs to it.
 func helperProgram(name string) (string, error) {

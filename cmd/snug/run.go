@@ -16,6 +16,7 @@ import (
 type runVerb struct {
 	box
 	stats, json bool
+	reached     []error // what is to be said of the limits
 }
 
 func runNode(args []string) *kong.Node {
@@ -78,6 +79,9 @@ func (v *runVerb) tell(std streams, result *snug.Result, err error) {
 	if err != nil {
 		problem.Print(std.err, err)
 	}
+	for _, limit := range v.reached {
+		problem.Print(std.err, limit)
+	}
 	if v.stats {
 		writeStats(std.err, result)
 	}
@@ -96,12 +100,8 @@ func (v *runVerb) run(std streams) (*snug.Result, error) {
 	s.Spec.Limits.Account = v.stats || v.json
 	delegate := func() error { return moveToScope(scopeName(s.Spec)) }
 	result, err := snug.Main(&snug.Cmd{Spec: s.Spec, Stdin: std.in, Stdout: std.out, Stderr: std.err, Files: files, Delegate: delegate})
-	if result != nil && !v.json {
-		for _, limit := range reached(s.Spec, result) {
-			problem.Print(std.err, limit)
-		}
-	}
 	if result != nil {
+		v.reached = reached(s.Spec, result)
 		if note := held(s.Spec, result); note != "" {
 			result.Notes = append(result.Notes, note)
 		}

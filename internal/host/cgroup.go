@@ -128,7 +128,8 @@ func outside(root, own, named string) string {
 
 // managed reports whether a group that the caller can write may still belong to
 // systemd alone: that of a unit without Delegate=, below the user's own service
-// manager or when root calls. On delegated ones systemd leaves a mark.
+// manager or when root calls. On delegated ones systemd leaves a mark; the user's
+// own not in all versions, so that it has to be asked.
 func managed(root, dir string, uid int) bool {
 	if uid != 0 && !strings.Contains(dir, "/user@") {
 		return false
@@ -142,8 +143,8 @@ func managed(root, dir string, uid int) bool {
 	return false
 }
 
-// marked reports whether systemd delegated a unit's group (systemd 251 and newer
-// for all to see, older ones for root).
+// marked reports whether a unit's group has systemd's mark of delegation, the
+// one for all to see or the one for root.
 func marked(dir string) bool {
 	for _, name := range [...]string{"user.delegate", "trusted.delegate"} {
 		var value [4]byte

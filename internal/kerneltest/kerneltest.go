@@ -36,6 +36,10 @@ import (
 //	mqueue    a POSIX message queue file system of a new ipc namespace
 //	timens    a time namespace with clock offsets
 //	cgroup2   a cgroup v2 directory of our own with memory and pids controllers
+//	cpu       the controller cpu there; the same for cpuset, io and hugetlb
+//	cpuset    CPUs that can be chosen
+//	io        block devices whose traffic can be limited
+//	hugetlb   memory in huge pages that can be limited
 func Features() []string {
 	names := make([]string, 0, len(probes))
 	for name := range probes {

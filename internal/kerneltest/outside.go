@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -139,6 +140,22 @@ func makeOwnCgroup() error {
 	}
 	sub := filepath.Join(dir, fmt.Sprintf("kerneltest-%d", os.Getpid()))
 	return errors.Join(os.Mkdir(sub, 0o755), os.Remove(sub))
+}
+
+// controller is a probe for a controller in the caller's own cgroup, or else in
+// that of the user's systemd.
+func controller(name string) func() error {
+	return func() error {
+		dir := fmt.Sprintf("/sys/fs/cgroup/user.slice/user-%[1]d.slice/user@%[1]d.service", os.Getuid())
+		if makeOwnCgroup() == nil {
+			dir, _ = ownCgroup()
+		}
+		text, err := os.ReadFile(filepath.Join(dir, "cgroup.controllers"))
+		if err == nil && !slices.Contains(strings.Fields(string(text)), name) {
+			err = fmt.Errorf("the controller %s is not delegated to %s", name, dir)
+		}
+		return err
+	}
 }
 
 // ownCgroup is the directory of the caller's cgroup in the v2 hierarchy.

@@ -39,6 +39,10 @@ func init() {
 		"subid":   {mapRange, waitForMap},
 		"pty":     {openPty, nil},
 		"cgroup2": {makeCgroup, nil},
+		"cpu":     {controller("cpu"), nil},
+		"cpuset":  {controller("cpuset"), nil},
+		"io":      {controller("io"), nil},
+		"hugetlb": {controller("hugetlb"), nil},
 	}
 	if p := probes[os.Getenv(insideEnv)]; p != nil {
 		os.Exit(runInside(p))
