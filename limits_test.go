@@ -252,7 +252,7 @@ func TestLimitOfCPUs(t *testing.T) {
 	kerneltest.Require(t, "userns", "proc", "cgroup2", "cpu")
 	var s snug.Spec
 	s.Limits.CPUs = 0.2
-	cmd := limited(s, "sh", "-c", "i=0; while [ $i -lt 50000 ]; do i=$((i+1)); done")
+	cmd := limited(s, "sh", "-c", "i=0; while [ $i -lt 12000 ]; do i=$((i+1)); done")
 	if err := cmd.Run(); err != nil {
 		t.Fatal(err, fix(err))
 	}
@@ -396,11 +396,11 @@ func TestBestEffort(t *testing.T) {
 	kerneltest.Require(t, "userns", "proc")
 	var s snug.Spec
 	s.Limits.Enforce = cgroups.BestEffort
-	s.Limits.Memory, s.Limits.PIDs, s.Limits.CPUs, s.Limits.CPUSet, s.Limits.CPUWeight = 96*mib, 12, 1, "0", 50
+	s.Limits.Memory, s.Limits.PIDs, s.Limits.CPUs, s.Limits.CPUSet, s.Limits.CPUWeight = 32*mib, 12, 1, "0", 50
 	s.Limits.IO = []cgroups.IO{{Path: "/proc", Read: 1}}
 	for command, says := range map[string]string{
 		"grep Cpus_allowed_list /proc/self/status":                                              "\t0",
-		"head -c 200m /dev/zero | tail -c 200m >/dev/null || echo refused":                      "refused",
+		"head -c 64m /dev/zero | tail -c 64m >/dev/null || echo refused":                        "refused",
 		"for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14; do sleep 60 & done; echo started":           "",
 		"sh -c 'for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14; do sleep 60 & done' || echo refused": "refused",
 	} {
