@@ -3,6 +3,7 @@ package cgroups
 import (
 	"math"
 
+	"github.com/snug-sandbox/snug/internal/cgroupfs"
 	"github.com/snug-sandbox/snug/internal/host"
 	"github.com/snug-sandbox/snug/internal/units"
 )
@@ -41,7 +42,7 @@ func (c Config) Instead(f host.Facts) (i Instead) {
 		i.Nproc = &n
 	}
 	if unheld["cpuset"] {
-		i.CPUs, _ = units.ParseCPUSet(c.CPUSet)
+		i.CPUs, _ = cgroupfs.ParseCPUSet(c.CPUSet)
 	}
 	if unheld["cpu_weight"] && c.CPUWeight < 100 {
 		n := niceOf(c.CPUWeight)

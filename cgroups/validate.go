@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/snug-sandbox/snug/internal/cgroupfs"
 	"github.com/snug-sandbox/snug/internal/problem"
 	"github.com/snug-sandbox/snug/internal/units"
 )
@@ -34,7 +35,7 @@ func (c Config) Validate() error {
 	if c.CPUWeight < 0 || c.CPUWeight > 10000 {
 		bad("cpu_weight", "a number from 1 to 10000")
 	}
-	if _, err := units.ParseCPUSet(c.CPUSet); c.CPUSet != "" && err != nil {
+	if _, err := cgroupfs.ParseCPUSet(c.CPUSet); c.CPUSet != "" && err != nil {
 		bad("cpuset", err.Error())
 	}
 	if c.PIDs < 0 {

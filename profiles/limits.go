@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/snug-sandbox/snug/cgroups"
+	"github.com/snug-sandbox/snug/internal/cgroupfs"
 	"github.com/snug-sandbox/snug/internal/units"
 )
 
@@ -193,7 +194,7 @@ func blockDevice(s string) (want, near string) {
 
 // cpuSet is what cpuset takes.
 func cpuSet(s string) (want, near string) {
-	if _, err := units.ParseCPUSet(s); err != nil {
+	if _, err := cgroupfs.ParseCPUSet(s); err != nil {
 		return "a list of CPUs such as \"0-3,8\"", ""
 	}
 	return "", ""

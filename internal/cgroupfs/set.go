@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/snug-sandbox/snug/internal/units"
 )
 
 // set writes a setting and makes sure that it holds.
@@ -97,7 +95,7 @@ func hasLine(text string, words []string) bool {
 
 // within reports whether all CPUs of one list are in another.
 func within(list, all string) bool {
-	part, err1 := units.ParseCPUSet(list)
-	whole, err2 := units.ParseCPUSet(all)
+	part, err1 := ParseCPUSet(list)
+	whole, err2 := ParseCPUSet(all)
 	return err1 == nil && err2 == nil && !slices.ContainsFunc(part, func(n int) bool { return !slices.Contains(whole, n) })
 }

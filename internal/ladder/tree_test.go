@@ -74,10 +74,10 @@ func readTree(t *testing.T) []file {
 		if err != nil {
 			return err
 		}
-		if rel == ".git" || rel == "bin" {
+		if d.IsDir() && (rel == ".git" || rel == "bin") {
 			return fs.SkipDir
 		}
-		if !d.Type().IsRegular() || strings.HasSuffix(rel, ".test") || strings.HasSuffix(rel, ".out") {
+		if rel == ".git" || !d.Type().IsRegular() || strings.HasSuffix(rel, ".test") || strings.HasSuffix(rel, ".out") {
 			return nil
 		}
 		text, err := os.ReadFile(name)
