@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 
@@ -12,13 +13,17 @@ import (
 	"github.com/snug-sandbox/snug/spec"
 )
 
-type runVerb struct{ box }
+type runVerb struct {
+	box
+	stats, json bool
+	reached     []error // what is to be said of the limits
+}
 
 func runNode(args []string) *kong.Node {
 	v := &runVerb{}
 	v.args = args
 	n := node("run", "Run a command in a sandbox", runDetail, v)
-	v.describe(n)
+	v.describe(n, group(nil, "Statistics", v.statsOptions()...)...)
 	return n
 }
 
@@ -37,6 +42,7 @@ it is not there.
   snug run -p strict --ro-bind . -w "$PWD" -- ./prog   nothing but this directory, read-only
   snug run --net host -- curl example.org       with the host's network
   snug run --memory 2GiB --timeout 10m -- make  with limits
+  snug run --stats -- make                      and what it used
   snug run --rootfs ./alpine --map root         a shell in another root
 `
 
@@ -52,6 +58,19 @@ func (v *runVerb) do(std streams) error {
 	if result == nil {
 		result = &snug.Result{Reached: "profile", Cause: snug.CauseSetup, ExitCode: -1, Notes: []string{}}
 	}
+	v.tell(std, result, err)
+	if err := report.write(result, err); err != nil {
+		return err
+	}
+	return &endedError{result.Code()}
+}
+
+// tell says what happened on standard error.
+func (v *runVerb) tell(std streams, result *snug.Result, err error) {
+	if v.json {
+		json.NewEncoder(std.err).Encode(content(result, err))
+		return
+	}
 	if !v.quiet {
 		for _, note := range result.Notes {
 			fmt.Fprintf(std.err, "snug: note: %s\n", problem.Printable(note))
@@ -60,10 +79,12 @@ func (v *runVerb) do(std streams) error {
 	if err != nil {
 		problem.Print(std.err, err)
 	}
-	if err := report.write(result, err); err != nil {
-		return err
+	for _, limit := range v.reached {
+		problem.Print(std.err, limit)
 	}
-	return &endedError{result.Code()}
+	if v.stats {
+		writeStats(std.err, result)
+	}
 }
 
 // run runs the command. The result is nil when it never came to a sandbox.
@@ -76,11 +97,13 @@ func (v *runVerb) run(std streams) (*snug.Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.Spec.Limits.Account = v.stats || v.json
 	delegate := func() error { return moveToScope(scopeName(s.Spec)) }
 	result, err := snug.Main(&snug.Cmd{Spec: s.Spec, Stdin: std.in, Stdout: std.out, Stderr: std.err, Files: files, Delegate: delegate})
 	if result != nil {
-		for _, limit := range reached(s.Spec, result.Usage) {
-			problem.Print(std.err, limit)
+		v.reached = reached(s.Spec, result)
+		if note := held(s.Spec, result); note != "" {
+			result.Notes = append(result.Notes, note)
 		}
 	}
 	return result, s.blame(err)
