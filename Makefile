@@ -1,6 +1,6 @@
 # make demo    build, and run a real command in a sandbox
 # make test    every check there is, after installing what the checks need
-# make test-vm the tests of the engine on Linux 6.1 with systemd, in a virtual machine
+# make test-vm the tests of the engine in virtual machines: other kernels, systemd, cgroup v2
 # make build   bin/snug, its helper programs, and bin/bwrap
 # make install snug, its man page and completions below PREFIX; with BWRAP=1 bwrap, too
 # make bench   compare with bubblewrap
@@ -25,7 +25,7 @@ test:
 	scripts/test
 
 test-vm:
-	scripts/test-vm
+	SNUG_TEST_VM=1 scripts/test-vm
 
 test-user:
 	scripts/test-user

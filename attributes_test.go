@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -94,15 +95,17 @@ func TestOOMScore(t *testing.T) {
 
 func TestLimitsAreSet(t *testing.T) {
 	kerneltest.Require(t, "userns", "proc")
-	limit := func(n int64) *units.Limit { l := units.Limit(n); return &l }
+	limit := func(n int64) *units.Rlimit { return units.SameRlimit(units.Limit(n)) }
 	s := snug.Spec{}
 	l := &s.Limits.Limits
 	l.Nofile, l.Core, l.Fsize, l.Stack, l.Data = limit(77), limit(0), limit(4096), limit(1<<20), limit(1<<30)
 	l.AS, l.Memlock, l.Nproc, l.Msgqueue, l.Sigpending = limit(2<<30), limit(4096), limit(40), limit(5000), limit(33)
-	l.CPUTime = units.Duration(1500 * 1e6)
+	l.Rtprio, l.Rttime, l.Nice = limit(0), &units.Rlimit{Soft: 5000, Hard: 7000}, limit(0)
 	out := output1(t, snug.Command(s, "cat", "/proc/self/limits"))
 	for _, line := range []string{
-		"Max cpu time              2                    3 ",
+		"Max realtime priority     0                    0 ",
+		"Max realtime timeout      5000                 7000 ",
+		"Max nice priority         0                    0 ",
 		"Max file size             4096                 4096 ",
 		"Max data size             1073741824           1073741824 ",
 		"Max stack size            1048576              1048576 ",
@@ -122,9 +125,8 @@ func TestLimitsAreSet(t *testing.T) {
 
 func TestALimitAboveTheCallersIsRefused(t *testing.T) {
 	kerneltest.Require(t, "userns", "proc")
-	unlimited := units.Unlimited
 	s := snug.Spec{}
-	s.Limits.Nofile = &unlimited
+	s.Limits.Nofile = units.SameRlimit(units.Unlimited)
 	err := snug.Command(s, "true").Run()
 	if !errors.Is(err, unix.EPERM) || !strings.Contains(err.Error(), "set limits.nofile: the value is above the caller's own hard limit") {
 		t.Errorf("got %v", err)
@@ -135,11 +137,17 @@ func TestCPUTimeEndsTheCommand(t *testing.T) {
 	kerneltest.Require(t, "userns", "proc")
 	s := snug.Spec{}
 	s.Limits.CPUTime = units.Duration(1)
-	s.Limits.Core = new(units.Limit)
+	s.Limits.Core = new(units.Rlimit)
 	cmd := sh(s, "while :; do :; done")
 	cmd.Run()
-	if r := cmd.Result(); r.Signal != syscall.SIGXCPU {
+	r := cmd.Result()
+	if r.Cause != snug.CauseCPUTime || r.Code() != snug.CodeTimeout || !slices.Equal(r.LimitsReached, []string{"limits.cpu_time"}) {
 		t.Errorf("%+v", r)
+	}
+	// With a control group it is the supervisor that ends it.
+	how := map[syscall.Signal]string{syscall.SIGXCPU: "RLIMIT_CPU", syscall.SIGTERM: "supervisor"}[r.Signal]
+	if how == "" || !strings.Contains(r.Held["limits.cpu_time"], how) {
+		t.Errorf("%v, held by %q", r.Signal, r.Held["limits.cpu_time"])
 	}
 }
 

@@ -70,7 +70,7 @@ type Cmd struct {
 	process  *child.Process
 	started  time.Time
 	finished chan struct{}
-	timedOut bool
+	limit    Cause // the limit of time that ended it
 	canceled error
 	onStop   func() // the command was stopped
 	onClone  func() // the child builds the sandbox

@@ -65,7 +65,7 @@ func TestSignalsPass(t *testing.T) {
 // coreless keeps the machine clean.
 func coreless() snug.Spec {
 	s := snug.Spec{}
-	s.Limits.Core = new(units.Limit)
+	s.Limits.Core = new(units.Rlimit)
 	return s
 }
 

@@ -62,7 +62,7 @@ func enteredSpecs() map[string]snug.Spec {
 		change(&s)
 		return s
 	}
-	mask, limit := units.FileMode(0o027), units.Limit(100)
+	mask, limit := units.FileMode(0o027), units.Rlimit{Soft: 100, Hard: 100}
 	specs := map[string]snug.Spec{
 		"default": {},
 		"root":    fakeRoot(),

@@ -1,6 +1,7 @@
 package snug
 
 import (
+	"maps"
 	"os/exec"
 	"strconv"
 	"syscall"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/snug-sandbox/snug/internal/child"
 	"github.com/snug-sandbox/snug/internal/program"
+	"github.com/snug-sandbox/snug/spec"
 )
 
 // Cause is why a run ended.
@@ -15,13 +17,14 @@ type Cause string
 
 // Causes.
 const (
-	CauseExit    Cause = "exit"    // the command ended by itself
-	CauseSignal  Cause = "signal"  // a signal ended the command
-	CauseOOM     Cause = "oom"     // the command was killed because limits.memory was reached
-	CauseTimeout Cause = "timeout" // limits.timeout ended it
-	CauseCancel  Cause = "cancel"  // the context was done
-	CauseExec    Cause = "exec"    // the command could not be executed
-	CauseSetup   Cause = "setup"   // the sandbox could not be built
+	CauseExit    Cause = "exit"     // the command ended by itself
+	CauseSignal  Cause = "signal"   // a signal ended the command
+	CauseOOM     Cause = "oom"      // the command was killed because limits.memory was reached
+	CauseTimeout Cause = "timeout"  // limits.timeout ended it
+	CauseCPUTime Cause = "cpu_time" // limits.cpu_time ended it
+	CauseCancel  Cause = "cancel"   // the context was done
+	CauseExec    Cause = "exec"     // the command could not be executed
+	CauseSetup   Cause = "setup"    // the sandbox could not be built
 )
 
 // Exit codes of a run that does not end with the command's own.
@@ -47,6 +50,9 @@ type Result struct {
 	System time.Duration `json:"system_ns"` // the same, in the kernel
 	MaxRSS int64         `json:"max_rss"`   // peak memory of the largest process in bytes, 0 if not known
 
+	ReadBytes    int64 `json:"read_bytes"`    // from block devices, by processes that were waited for
+	WrittenBytes int64 `json:"written_bytes"` // to the page cache of block devices, by the same
+
 	Left    int        `json:"left"`  // processes that were killed when the command had ended
 	Notes   []string   `json:"notes"` // what could not be done as asked, and what was done instead
 	Failure *StepError `json:"failure,omitempty"`
@@ -54,7 +60,10 @@ type Result struct {
 	// Usage is what the run's control group counted, where limits asked for one.
 	Usage *Usage `json:"usage,omitempty"`
 
-	// Held says what holds which guarantee of the run.
+	// LimitsReached are the limits that were reached, by their keys: "limits.memory".
+	LimitsReached []string `json:"limits_reached,omitempty"`
+
+	// Held says what holds which guarantee of the run, and which limit.
 	Held map[string]string `json:"held,omitempty"`
 
 	err error
@@ -64,7 +73,7 @@ type Result struct {
 // N ended it, 124 at a time limit, 125, 126 and 127 when it did not start.
 func (r *Result) Code() int {
 	switch r.Cause {
-	case CauseTimeout:
+	case CauseTimeout, CauseCPUTime:
 		return CodeTimeout
 	case CauseExit:
 		return r.ExitCode
@@ -93,6 +102,8 @@ func (e *ExitError) Error() string {
 	switch {
 	case e.Cause == CauseTimeout:
 		return "time limit exceeded"
+	case e.Cause == CauseCPUTime:
+		return "limit of CPU time exceeded"
 	case e.Result.Signal != 0:
 		text := "signal: " + e.Result.Signal.String()
 		if e.Core {
@@ -157,6 +168,7 @@ func failure(c *Cmd, cause Cause, err error) *Result {
 func success(c *Cmd, o child.Outcome, usage *Usage) *Result {
 	r := &Result{
 		Reached: "run", Cause: CauseExit, ExitCode: o.Status.ExitStatus(), Left: o.Left, Wall: time.Since(c.started),
+		ReadBytes: o.Total.Inblock * 512, WrittenBytes: o.Total.Oublock * 512,
 		User: time.Duration(o.Total.Utime.Nano()), System: time.Duration(o.Total.Stime.Nano()),
 		Notes: append(append([]string{}, c.plan.Notes...), notes(c, o)...), Held: held(c), Usage: usage,
 	}
@@ -169,15 +181,19 @@ func success(c *Cmd, o child.Outcome, usage *Usage) *Result {
 	case o.Status.Signaled():
 		r.Cause, r.ExitCode, r.Signal, r.Core = CauseSignal, -1, o.Status.Signal(), o.Status.CoreDump()
 	}
-	if usage != nil && usage.OOMKills > 0 && r.Signal == syscall.SIGKILL {
+	switch {
+	case usage != nil && usage.OOMKills > 0 && r.Signal == syscall.SIGKILL:
 		r.Cause = CauseOOM
+	case r.Signal == syscall.SIGXCPU && c.Spec.Limits.CPUTime > 0:
+		r.Cause = CauseCPUTime
 	}
 	if c.canceled != nil {
 		r.Cause = CauseCancel
 	}
-	if c.timedOut {
-		r.Cause = CauseTimeout
+	if c.limit != "" {
+		r.Cause = c.limit
 	}
+	r.LimitsReached = reaches(c.Spec.Limits, r)
 	return r
 }
 
@@ -192,10 +208,29 @@ func notes(c *Cmd, o child.Outcome) []string {
 	return list
 }
 
-// held says which mechanism ends all processes.
+// reaches lists the limits that the run came to.
+func reaches(l spec.Limits, r *Result) (keys []string) {
+	add := func(key string, reached bool) {
+		if reached {
+			keys = append(keys, "limits."+key)
+		}
+	}
+	add("timeout", r.Cause == CauseTimeout)
+	add("cpu_time", r.Cause == CauseCPUTime)
+	if u := r.Usage; u != nil {
+		// Others than these were those of a group above.
+		add("memory", u.OOMs > 0 && l.Memory != 0)
+		add("pids", u.PIDsRefused > 0 && l.PIDs > 0 && (u.PIDsPeak == 0 || u.PIDsPeak > l.PIDs))
+	}
+	return keys
+}
+
+// held says which mechanism ends all processes, and what holds the limits.
 func held(c *Cmd) map[string]string {
 	how := map[child.Killer]string{
 		child.KillNamespace: "pid namespace", child.KillCommand: "pid namespace", child.KillChildren: "child subreaper",
 	}
-	return map[string]string{"processes end with the command": how[c.plan.Killer]}
+	all := map[string]string{"processes end with the command": how[c.plan.Killer]}
+	maps.Copy(all, c.plan.Held)
+	return all
 }

@@ -95,7 +95,7 @@ func (c *Cmd) launch() error {
 			fds[i] = int(f.Fd())
 		}
 	}
-	group, err := c.makeCgroup(c.plan.Cgroup)
+	group, err := c.makeCgroup(&c.plan.Cgroup)
 	if err != nil {
 		return c.abandon(err)
 	}

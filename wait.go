@@ -20,6 +20,9 @@ func (c *Cmd) watch() {
 	if limit := time.Duration(c.Spec.Limits.Timeout); limit > 0 {
 		go c.clock(limit)
 	}
+	if limit := c.plan.Cgroup.CPUTime; limit > 0 {
+		go c.meter(limit)
+	}
 	if c.ctx != nil && c.ctx.Done() != nil {
 		go c.follow()
 	}
@@ -35,27 +38,31 @@ func (c *Cmd) endWith(i Instance) {
 	c.Kill()
 }
 
-const defaultGrace = 10 * time.Second
-
-// clock ends the command at its time limit: SIGTERM, and after the grace time
-// everything is killed.
+// clock ends the command at its time limit.
 func (c *Cmd) clock(limit time.Duration) {
-	if !c.sleep(limit) {
+	if c.sleep(limit) {
+		c.endAt(CauseTimeout)
+	}
+}
+
+// endAt ends the command because of a limit: SIGTERM, and after the grace time
+// everything is killed.
+func (c *Cmd) endAt(cause Cause) {
+	c.mu.Lock()
+	first := c.result == nil && c.limit == ""
+	if first {
+		c.limit = cause
+	}
+	c.mu.Unlock()
+	if !first {
 		return
 	}
-	c.mu.Lock()
-	c.timedOut = c.result == nil
-	c.mu.Unlock()
 	c.thaw()
 	c.withProcess(func(p *child.Process) {
 		p.Signal(syscall.SIGTERM, true)
 		p.Signal(syscall.SIGCONT, true) // a stopped command would never see it
 	})
-	grace := time.Duration(c.Spec.Limits.Grace)
-	if grace == 0 {
-		grace = defaultGrace
-	}
-	if c.sleep(grace) {
+	if c.sleep(time.Duration(c.Spec.Limits.GraceTime())) {
 		c.Kill()
 	}
 }

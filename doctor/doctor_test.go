@@ -49,7 +49,8 @@ func well() seen {
 		},
 		kinds: map[string]error{}, landlock: 4, overlayFS: true,
 		cgroup:      "/sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service/app.slice/run-1.scope",
-		controllers: []string{"cpu", "memory", "pids"},
+		cgroupFrom:  "a subtree that was left to the caller",
+		controllers: []string{"cpuset", "cpu", "io", "memory", "pids"},
 		bus:         "/run/user/1000/bus", systemd: true,
 		programs: map[string]string{
 			"fuse-overlayfs": "/usr/bin/fuse-overlayfs", "slirp4netns": "/usr/bin/slirp4netns",
@@ -103,7 +104,7 @@ var hosts = map[string]func(s *seen){
 	"arch-noranges": func(s *seen) {
 		s.Distro = host.Distro{ID: "arch", Name: "Arch Linux"}
 		s.SubUIDs, s.SubGIDs = nil, nil
-		s.cgroup, s.controllers, s.cgroupNo = "", nil, "no delegation: /sys/fs/cgroup/user.slice may not be written"
+		s.cgroup, s.cgroupFrom = "/sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service/app.slice/snug-PID.scope", "a scope of the user's systemd, which is asked for"
 		s.kinds["time"] = syscall.EINVAL
 		s.kinds["net"] = syscall.ENOSPC
 		s.Sysctls["user.max_net_namespaces"] = 0

@@ -32,6 +32,7 @@ type seen struct {
 	overlayFS  bool // the kernel has overlayfs loaded
 
 	cgroup      string // the directory that may be divided
+	cgroupFrom  string // how the caller comes by it
 	controllers []string
 	cgroupNo    string // why there is none
 	bus         string // the session's D-Bus
@@ -70,7 +71,8 @@ func look(ctx context.Context, run runner) seen {
 	s.tun = host.ProbeTun()
 	s.overlayFS = host.HasFilesystem("overlay")
 	if f, err := host.Gather(host.Want{Cgroup: true}); err == nil {
-		s.cgroup, s.controllers, s.cgroupNo = f.CgroupDir, f.CgroupControllers, f.CgroupWhy
+		f = f.WithScope()
+		s.cgroup, s.cgroupFrom, s.controllers, s.cgroupNo = f.CgroupDir, f.CgroupFrom, f.CgroupControllers, f.CgroupWhy
 	}
 	s.bus, s.systemd = host.UserBus()
 	s.groups = host.GroupNames(append([]int{s.GID}, s.Groups...))

@@ -7,38 +7,36 @@ import (
 	"github.com/snug-sandbox/snug/internal/host"
 )
 
-const cgroupBreaks = "memory, cpus and pids in [limits]"
+const cgroupBreaks = "limits of memory, CPUs, processes and disk traffic in [limits], but for enforce = \"best-effort\""
 
 // resources is about limits, and who grants them.
 func resources(s seen) []Check { return []Check{cgroups(s), session(s)} }
 
 func cgroups(s seen) Check {
-	c := Check{Name: "cgroup delegation", State: OK, Found: s.cgroup + ": " + strings.Join(s.controllers, " ")}
-	if s.cgroup == "" && strings.HasPrefix(s.cgroupNo, "no delegation") && s.bus != "" && s.systemd {
-		c.Found = "a scope of the user's systemd, which snug run asks for"
-		return c
-	}
+	c := Check{Name: "cgroup delegation", State: OK, Found: s.cgroupFrom + ", " + s.cgroup + ": " + strings.Join(s.controllers, " ")}
 	if s.cgroup == "" {
 		c.State, c.Found, c.Breaks = Missing, s.cgroupNo, cgroupBreaks
 		c.Mend = delegate(s)
 		return c
 	}
 	var lacking, keys []string
-	for _, need := range []struct{ controller, key string }{{"memory", "memory"}, {"cpu", "cpus"}, {"pids", "pids"}} {
+	for _, need := range []struct{ controller, key string }{
+		{"memory", "memory"}, {"cpu", "cpus, cpu_weight"}, {"pids", "pids"}, {"cpuset", "cpuset"}, {"io", "io, io_weight"},
+	} {
 		if !slices.Contains(s.controllers, need.controller) {
 			lacking, keys = append(lacking, need.controller), append(keys, need.key)
 		}
 	}
 	if len(lacking) > 0 {
 		c.State, c.Found = Limited, c.Found+", without "+strings.Join(lacking, " and ")
-		c.Breaks = strings.Join(keys, " and ") + " in [limits]"
+		c.Breaks = strings.Join(keys, ", ") + " in [limits]"
 		c.Mend = delegateAll
 	}
 	return c
 }
 
 // delegateAll makes systemd hand all controllers to users; without it they get
-// memory and pids.
+// memory and pids, and cpu since version 252.
 const delegateAll = "sudo mkdir -p /etc/systemd/system/user@.service.d\n" +
 	"printf '[Service]\\nDelegate=cpu cpuset io memory pids\\n' | sudo tee /etc/systemd/system/user@.service.d/delegate.conf\n" +
 	"sudo systemctl daemon-reload   # then log out and in again"

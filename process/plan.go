@@ -38,6 +38,10 @@ type Setup struct {
 	// Name is what the process that stays is called; default snug-init.
 	Name string
 
+	NiceAtLeast *int // a nice value to take where the caller's is lower, and Command has none
+
+	CPUs []int // those that the command may run on; nil: all
+
 	SharedPID bool // no pid namespace of its own
 	NewTime   bool // the command is in another time namespace than the process that stays
 }
@@ -207,9 +211,14 @@ func (s Setup) PlanExec(p *plan.Builder) program.Arg {
 		p.Do("set the nice value to "+strconv.Itoa(*n), plan.Setpriority, plan.Num(unix.PRIO_PROCESS), plan.Num(0), plan.Int(*n)).
 			Help(&program.Help{Errno: syscall.EACCES, Why: "lowering it needs privilege", Fix: "choose a value that is not below the caller's"})
 	}
+	if n := s.NiceAtLeast; n != nil && s.Command.Nice == nil {
+		p.Do("set the nice value to "+strconv.Itoa(*n), plan.Setpriority, plan.Num(unix.PRIO_PROCESS), plan.Num(0), plan.Int(*n)).
+			Accept(syscall.EACCES, syscall.EPERM) // it is higher
+	}
 	if s.Inherit != nil {
 		s.Inherit.planWait(p)
 	}
+	s.planAffinity(p)
 	s.Limits.plan(p)
 	return env
 }
@@ -300,39 +309,88 @@ func (s Setup) candidates() []candidate {
 	return list
 }
 
+// resource is one of the kinds of setrlimit(2).
 type resource struct {
-	key   string
-	nr    uint64
-	limit *units.Limit
+	key  string
+	nr   uint64
+	most units.Limit // the highest value that makes sense; 0: any
+	at   **units.Rlimit
 }
 
-func (l Limits) resources() []resource {
+func (l *Limits) resources() []resource {
 	return []resource{
-		{"nofile", unix.RLIMIT_NOFILE, l.Nofile}, {"core", unix.RLIMIT_CORE, l.Core}, {"fsize", unix.RLIMIT_FSIZE, l.Fsize},
-		{"stack", unix.RLIMIT_STACK, l.Stack}, {"data", unix.RLIMIT_DATA, l.Data}, {"as", unix.RLIMIT_AS, l.AS},
-		{"memlock", unix.RLIMIT_MEMLOCK, l.Memlock}, {"nproc", unix.RLIMIT_NPROC, l.Nproc}, {"msgqueue", unix.RLIMIT_MSGQUEUE, l.Msgqueue},
-		{"sigpending", unix.RLIMIT_SIGPENDING, l.Sigpending},
+		{"nofile", unix.RLIMIT_NOFILE, 0, &l.Nofile}, {"core", unix.RLIMIT_CORE, 0, &l.Core}, {"fsize", unix.RLIMIT_FSIZE, 0, &l.Fsize},
+		{"stack", unix.RLIMIT_STACK, 0, &l.Stack}, {"data", unix.RLIMIT_DATA, 0, &l.Data}, {"as", unix.RLIMIT_AS, 0, &l.AS},
+		{"memlock", unix.RLIMIT_MEMLOCK, 0, &l.Memlock}, {"nproc", unix.RLIMIT_NPROC, 0, &l.Nproc}, {"msgqueue", unix.RLIMIT_MSGQUEUE, 0, &l.Msgqueue},
+		{"sigpending", unix.RLIMIT_SIGPENDING, 0, &l.Sigpending}, {"rtprio", unix.RLIMIT_RTPRIO, 99, &l.Rtprio},
+		{"rttime", unix.RLIMIT_RTTIME, 0, &l.Rttime}, {"nice", unix.RLIMIT_NICE, 40, &l.Nice},
 	}
+}
+
+// Rlimits are the names of the limits of setrlimit(2) among the keys.
+func Rlimits() []string {
+	var names []string
+	for _, r := range new(Limits).resources() {
+		names = append(names, r.key)
+	}
+	return names
+}
+
+// Rlimit is the field of the key name; nil when there is none.
+func (l *Limits) Rlimit(name string) **units.Rlimit {
+	for _, r := range l.resources() {
+		if r.key == name {
+			return r.at
+		}
+	}
+	return nil
+}
+
+// planAffinity appends the step that binds the command to CPUs.
+func (s Setup) planAffinity(p *plan.Builder) {
+	if len(s.CPUs) == 0 {
+		return
+	}
+	mask := make([]uint64, slices.Max(s.CPUs)/64+1)
+	for _, n := range s.CPUs {
+		mask[n/64] |= 1 << (n % 64)
+	}
+	p.Do("bind the command to its CPUs", plan.SchedSetaffinity, plan.Num(0), plan.Num(uint64(8*len(mask))), p.Words(mask...)).
+		Help(&program.Help{Errno: syscall.EINVAL, Why: "none of these CPUs may be used", Fix: "choose from those that nproc and taskset -p $$ show"})
 }
 
 func (l Limits) plan(p *plan.Builder) {
 	const infinity = ^uint64(0)
+	bits := func(l units.Limit) uint64 {
+		if l == units.Unlimited {
+			return infinity
+		}
+		return uint64(l)
+	}
 	set := func(key string, nr, soft, hard uint64) {
 		p.Do("set limits."+key, plan.Prlimit, plan.Num(0), plan.Num(nr), p.Words(soft, hard), plan.Num(0)).
 			Help(&program.Help{Errno: syscall.EPERM, Why: "the value is above the caller's own hard limit", Fix: "choose a smaller value; ulimit -H shows the limit"})
 	}
 	for _, r := range l.resources() {
-		if r.limit == nil {
-			continue
+		if limit := *r.at; limit != nil {
+			set(r.key, r.nr, bits(limit.Soft), bits(limit.Hard))
 		}
-		value := uint64(*r.limit)
-		if *r.limit == units.Unlimited {
-			value = infinity
-		}
-		set(r.key, r.nr, value, value)
 	}
 	if l.CPUTime > 0 {
-		seconds := uint64((time.Duration(l.CPUTime) + time.Second - 1) / time.Second)
-		set("cpu_time", unix.RLIMIT_CPU, seconds, seconds+1)
+		soft := seconds(l.CPUTime)
+		set("cpu_time", unix.RLIMIT_CPU, soft, soft+seconds(l.GraceTime()))
 	}
+}
+
+// seconds rounds up.
+func seconds(d units.Duration) uint64 {
+	return uint64((time.Duration(d) + time.Second - 1) / time.Second)
+}
+
+// GraceTime is the time between SIGTERM and SIGKILL.
+func (l Limits) GraceTime() units.Duration {
+	if l.Grace == 0 {
+		return units.Duration(10 * time.Second)
+	}
+	return l.Grace
 }

@@ -82,18 +82,27 @@ type Limits struct {
 	// Grace is the time between SIGTERM and SIGKILL. Default 10s.
 	Grace units.Duration `toml:"grace"`
 
-	// CPUTime limits the CPU time of each process (RLIMIT_CPU), rounded up to
-	// whole seconds: SIGXCPU, and SIGKILL a second later.
+	// CPUTime ends the command when all processes of the sandbox together have
+	// used this CPU time: SIGTERM, then SIGKILL after Grace. The exit code is then
+	// 124. Without a cgroup v2 subtree it is the CPU time of each process alone
+	// (RLIMIT_CPU), rounded up to whole seconds: SIGXCPU, and SIGKILL after Grace
+	// of CPU time.
 	CPUTime units.Duration `toml:"cpu_time"`
 
-	Nofile     *units.Limit `toml:"nofile"`     // open descriptors of a process (RLIMIT_NOFILE)
-	Core       *units.Limit `toml:"core"`       // size of a core dump in bytes (RLIMIT_CORE)
-	Fsize      *units.Limit `toml:"fsize"`      // size of a file it writes in bytes (RLIMIT_FSIZE)
-	Stack      *units.Limit `toml:"stack"`      // size of the stack in bytes (RLIMIT_STACK)
-	Data       *units.Limit `toml:"data"`       // size of the data segment in bytes (RLIMIT_DATA)
-	AS         *units.Limit `toml:"as"`         // size of the address space in bytes (RLIMIT_AS)
-	Memlock    *units.Limit `toml:"memlock"`    // locked memory in bytes (RLIMIT_MEMLOCK)
-	Nproc      *units.Limit `toml:"nproc"`      // processes and threads of the user (RLIMIT_NPROC)
-	Msgqueue   *units.Limit `toml:"msgqueue"`   // POSIX message queues in bytes (RLIMIT_MSGQUEUE)
-	Sigpending *units.Limit `toml:"sigpending"` // queued signals (RLIMIT_SIGPENDING)
+	// Limits of setrlimit(2) are one value for the soft and the hard limit, or
+	// "SOFT:HARD". A hard limit above the caller's own needs privilege.
+
+	Nofile     *units.Rlimit `toml:"nofile"`     // open descriptors of a process, plus one (RLIMIT_NOFILE)
+	Core       *units.Rlimit `toml:"core"`       // size of a core dump in bytes (RLIMIT_CORE)
+	Fsize      *units.Rlimit `toml:"fsize"`      // size of a file it writes in bytes (RLIMIT_FSIZE)
+	Stack      *units.Rlimit `toml:"stack"`      // size of the stack in bytes (RLIMIT_STACK)
+	Data       *units.Rlimit `toml:"data"`       // private writable memory of a process in bytes (RLIMIT_DATA)
+	AS         *units.Rlimit `toml:"as"`         // size of the address space in bytes (RLIMIT_AS)
+	Memlock    *units.Rlimit `toml:"memlock"`    // locked memory in bytes (RLIMIT_MEMLOCK)
+	Nproc      *units.Rlimit `toml:"nproc"`      // processes and threads of the user, in the sandbox's user namespace since Linux 5.14 (RLIMIT_NPROC)
+	Msgqueue   *units.Rlimit `toml:"msgqueue"`   // POSIX message queues in bytes (RLIMIT_MSGQUEUE)
+	Sigpending *units.Rlimit `toml:"sigpending"` // queued signals (RLIMIT_SIGPENDING)
+	Rtprio     *units.Rlimit `toml:"rtprio"`     // highest real-time priority that may be set, 0 to 99 (RLIMIT_RTPRIO)
+	Rttime     *units.Rlimit `toml:"rttime"`     // CPU time between two blocking calls under a real-time policy, "200ms" or microseconds (RLIMIT_RTTIME)
+	Nice       *units.Rlimit `toml:"nice"`       // how far the nice value may be lowered: to 20 minus this, 0 to 40 (RLIMIT_NICE)
 }

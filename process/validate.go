@@ -88,8 +88,15 @@ func (l Limits) Validate() error {
 		}
 	}
 	for _, r := range l.resources() {
-		if r.limit != nil && *r.limit < 0 {
+		l := *r.at
+		switch {
+		case l == nil:
+		case l.Soft < 0 || l.Hard < 0:
 			list = append(list, &problem.Problem{What: "limits." + r.key, Why: "a limit cannot be negative"})
+		case l.Soft > l.Hard:
+			list = append(list, &problem.Problem{What: "limits." + r.key, Why: "the soft limit is above the hard one"})
+		case r.most > 0 && l.Hard > r.most:
+			list = append(list, &problem.Problem{What: "limits." + r.key, Why: l.String() + " is above " + r.most.String() + ", the highest value"})
 		}
 	}
 	return list.Err()

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/snug-sandbox/snug/cgroups"
 	"github.com/snug-sandbox/snug/internal/units"
 )
 
@@ -35,6 +36,16 @@ func (d *decoder) set(at *keyPath, v any, to any, r *rule) {
 		ok = d.fileMode(at, v, to, r)
 	case **units.Limit:
 		ok = d.limit(at, v, to)
+	case **units.Rlimit:
+		ok = d.rlimit(at, v, to, r)
+	case *units.Memory:
+		ok = d.memory(at, v, to)
+	case *units.Rate:
+		ok = d.rate(at, v, to)
+	case *[]cgroups.IO:
+		d.ioLimits(at, v, to)
+	case *map[string]units.Bytes:
+		d.hugetlb(at, v, to)
 	case *[]string:
 		d.strings(at, v, to, r)
 	case *[]int:
@@ -203,11 +214,19 @@ func (d *decoder) optionalInt(at *keyPath, v any, to **int, r *rule) bool {
 // number reads a count that may have a fraction.
 func (d *decoder) number(at *keyPath, v any, to *float64) bool {
 	f, ok := v.(float64)
-	if n, isInt := v.(int64); isInt {
+	switch n := v.(type) {
+	case int64:
 		f, ok = float64(n), true
+	case string:
+		text, fine := d.expand(at, n, false)
+		if !fine {
+			return false
+		}
+		cpus, err := units.ParseCPUs(text)
+		f, ok = cpus, err == nil
 	}
 	if !ok || !(f >= 0) || math.IsInf(f, 0) {
-		d.wrong(at, "a number from 0 up, such as 1.5", v)
+		d.wrong(at, "a number of CPUs from 0 up, such as 1.5 or \"150%\"", v)
 		return false
 	}
 	*to = f + 0 // a negative zero is zero

@@ -130,6 +130,8 @@ func (d *decoder) unknownKeys(p *keyPath, tree map[string]any, known []string) {
 func hintFor(name string, known []string, p *keyPath) string {
 	near, other := nearest(name, known), tableOf(name, p)
 	switch {
+	case p != nil && p.key == "limits" && IgnoredLimit(name) != "":
+		return IgnoredLimit(name)
 	case (name == "ro" || name == "readonly") && contains(known, "writable"):
 		return "mounts are read-only unless writable = true"
 	case synonym(name, known) != "":

@@ -55,6 +55,11 @@ func (t *tracer) spotOf(key string) (spot, bool) {
 	if at, ok := t.singles[key]; ok {
 		return at, true
 	}
+	for i, at := range t.lists["limits.io"] {
+		if key == "limits.io"+indexOf(i) {
+			return at, true
+		}
+	}
 	if list := t.lists[key]; len(list) > 0 {
 		return list[len(list)-1], true
 	}

@@ -1,6 +1,7 @@
 package profiles
 
 import (
+	"github.com/snug-sandbox/snug/cgroups"
 	"github.com/snug-sandbox/snug/mounts"
 	"github.com/snug-sandbox/snug/namespaces"
 	"github.com/snug-sandbox/snug/network"
@@ -29,6 +30,7 @@ type rule struct {
 	enum     []string // the words there are; empty: any text
 	word     wordRule // what else a string must be
 	min, max int64    // bounds of a number; both zero: from zero up
+	times    bool     // a limit is a time, in microseconds
 	signed   bool     // a span of time may be negative
 	nul      bool     // NUL bytes are fine
 	replaces bool     // a later profile's list replaces, instead of adding
@@ -79,14 +81,16 @@ func (t *table) keyList() []string {
 }
 
 var (
-	newOrShare  = []string{namespaces.New, namespaces.Share}
-	mapWords    = []string{userns.MapSelf, userns.MapRoot, userns.MapRange}
-	modeWords   = []string{network.None, network.Host}
-	baseWords   = []string{mounts.BaseSystem, mounts.BaseHost, mounts.BaseEmpty}
-	layerWords  = []string{"none", mounts.OverlayReadonly, mounts.OverlayDiscard, mounts.OverlayKeep}
-	ttyWords    = []string{"auto", "yes", "no"}
-	spreadWords = []string{"private", "slave"}
-	procWords   = []string{"none", mounts.Bind}
+	newOrShare   = []string{namespaces.New, namespaces.Share}
+	mapWords     = []string{userns.MapSelf, userns.MapRoot, userns.MapRange}
+	modeWords    = []string{network.None, network.Host}
+	baseWords    = []string{mounts.BaseSystem, mounts.BaseHost, mounts.BaseEmpty}
+	layerWords   = []string{"none", mounts.OverlayReadonly, mounts.OverlayDiscard, mounts.OverlayKeep}
+	ttyWords     = []string{"auto", "yes", "no"}
+	spreadWords  = []string{"private", "slave"}
+	oomWords     = []string{cgroups.OOMProcess, cgroups.OOMGroup}
+	enforceWords = []string{cgroups.Strict, cgroups.BestEffort}
+	procWords    = []string{"none", mounts.Bind}
 )
 
 // tables are all tables but [[mounts]], in the order in which they are shown.
@@ -145,11 +149,16 @@ var tables = []table{
 		{name: "memory", at: func(s *spec.Spec) any { return &s.Limits.Memory }},
 		{name: "memory_high", at: func(s *spec.Spec) any { return &s.Limits.MemoryHigh }},
 		{name: "memory_swap", at: func(s *spec.Spec) any { return &s.Limits.MemorySwap }},
+		{name: "oom", at: func(s *spec.Spec) any { return &s.Limits.OOM }, rule: rule{enum: oomWords}},
 		{name: "cpus", at: func(s *spec.Spec) any { return &s.Limits.CPUs }},
-		{name: "cpu_weight", at: func(s *spec.Spec) any { return &s.Limits.CPUWeight }},
-		{name: "cpuset", at: func(s *spec.Spec) any { return &s.Limits.CPUSet }},
+		{name: "cpu_weight", at: func(s *spec.Spec) any { return &s.Limits.CPUWeight }, rule: rule{min: 1, max: 10000}},
+		{name: "cpuset", at: func(s *spec.Spec) any { return &s.Limits.CPUSet }, rule: rule{word: cpuSet}},
 		{name: "pids", at: func(s *spec.Spec) any { return &s.Limits.PIDs }},
+		{name: "io", at: func(s *spec.Spec) any { return &s.Limits.IO }},
+		{name: "io_weight", at: func(s *spec.Spec) any { return &s.Limits.IOWeight }, rule: rule{min: 1, max: 10000}},
+		{name: "hugetlb", at: func(s *spec.Spec) any { return &s.Limits.Hugetlb }},
 		{name: "account", at: func(s *spec.Spec) any { return &s.Limits.Account }},
+		{name: "enforce", at: func(s *spec.Spec) any { return &s.Limits.Enforce }, rule: rule{enum: enforceWords}},
 		{name: "timeout", at: func(s *spec.Spec) any { return &s.Limits.Timeout }},
 		{name: "grace", at: func(s *spec.Spec) any { return &s.Limits.Grace }},
 		{name: "cpu_time", at: func(s *spec.Spec) any { return &s.Limits.CPUTime }},
@@ -163,6 +172,9 @@ var tables = []table{
 		{name: "nproc", at: func(s *spec.Spec) any { return &s.Limits.Nproc }},
 		{name: "msgqueue", at: func(s *spec.Spec) any { return &s.Limits.Msgqueue }},
 		{name: "sigpending", at: func(s *spec.Spec) any { return &s.Limits.Sigpending }},
+		{name: "rtprio", at: func(s *spec.Spec) any { return &s.Limits.Rtprio }, rule: rule{max: 99}},
+		{name: "rttime", at: func(s *spec.Spec) any { return &s.Limits.Rttime }, rule: rule{times: true}},
+		{name: "nice", at: func(s *spec.Spec) any { return &s.Limits.Nice }, rule: rule{max: 40}},
 	}},
 	{"security", []key[spec.Spec]{
 		{name: "capabilities", at: func(s *spec.Spec) any { return &s.Security.Capabilities }, rule: rule{word: capability}},

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/snug-sandbox/snug/cgroups"
 	"github.com/snug-sandbox/snug/mounts"
 	"github.com/snug-sandbox/snug/spec"
 )
@@ -51,6 +52,8 @@ func TestKeysAreTheStructTagsOfSpec(t *testing.T) {
 	if len(names) != len(tables) {
 		t.Errorf("tables of the Spec are %v; there are %d tables here", names, len(tables))
 	}
+	var io cgroups.IO
+	sameKeys(t, "limits.io", reflect.ValueOf(&io).Elem(), ioKeys, &io)
 	var m mounts.Mount
 	sameKeys(t, "mounts", reflect.ValueOf(&m).Elem(), mountKeys, &m)
 }

@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/snug-sandbox/snug/cgroups"
+	"github.com/snug-sandbox/snug/internal/units"
 	"github.com/snug-sandbox/snug/spec"
 )
 
@@ -294,6 +296,14 @@ func tidyField(field any) {
 			*field = nil
 		}
 	case *map[string]string:
+		if len(*field) == 0 {
+			*field = nil
+		}
+	case *map[string]units.Bytes:
+		if len(*field) == 0 {
+			*field = nil
+		}
+	case *[]cgroups.IO:
 		if len(*field) == 0 {
 			*field = nil
 		}

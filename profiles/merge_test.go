@@ -23,7 +23,7 @@ func TestLaterValuesWinAndOtherValuesStay(t *testing.T) {
 	w.write("base.toml", "[network]\nmode = \"host\"\n[limits]\nnofile = 100\ncpus = 2\n[identity]\nuid = 5\n")
 	w.write("p.toml", "extends = \"base.toml\"\n[network]\nmode = \"none\"\n[limits]\ncpus = 0.5\n[identity]\nuid = 0\n")
 	s := w.load("p.toml").Spec
-	if s.Network.Mode != "none" || s.Limits.CPUs != 0.5 || *s.Identity.UID != 0 || *s.Limits.Nofile != 100 {
+	if s.Network.Mode != "none" || s.Limits.CPUs != 0.5 || *s.Identity.UID != 0 || s.Limits.Nofile.Hard != 100 {
 		t.Errorf("got %+v", s)
 	}
 }
@@ -128,7 +128,7 @@ func TestASharedBaseAppliesOnce(t *testing.T) {
 	w.write("right.toml", "extends = \"base.toml\"\n[limits]\ncore = 0\n")
 	w.write("p.toml", "extends = [\"left.toml\", \"right.toml\"]\n")
 	p := w.load("p.toml")
-	if *p.Spec.Limits.Nofile != 20 || p.Spec.Env.Keep != nil || p.Spec.Mounts != nil || p.Spec.Limits.Core == nil {
+	if p.Spec.Limits.Nofile.Soft != 20 || p.Spec.Env.Keep != nil || p.Spec.Mounts != nil || p.Spec.Limits.Core == nil {
 		t.Errorf("got %+v", p.Spec)
 	}
 	want := []string{"base.toml", "left.toml", "right.toml", "p.toml"}

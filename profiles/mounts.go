@@ -11,22 +11,10 @@ import (
 // mounts decodes the entries of [[mounts]].
 func (d *decoder) mounts(v any) {
 	p := &keyPath{key: "mounts"}
-	switch list := v.(type) {
-	case []map[string]any:
-		for i, tree := range list {
+	for i, tree := range d.entries(p, v) {
+		if tree != nil {
 			d.mount(p.element(i), tree)
 		}
-	case []any: // mounts = [{…}, {…}]
-		for i, v := range list {
-			at := p.element(i)
-			if tree, ok := v.(map[string]any); ok {
-				d.mount(at, tree)
-			} else {
-				d.wrong(at, "a table", v)
-			}
-		}
-	default:
-		d.bad(p, Mistake{Want: "an array of tables", Got: describe(v), Hint: "write [[mounts]], with two brackets, above each entry"})
 	}
 }
 

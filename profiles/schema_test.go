@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/snug-sandbox/snug/cgroups"
 	"github.com/snug-sandbox/snug/internal/units"
 	"github.com/snug-sandbox/snug/mounts"
 	"github.com/snug-sandbox/snug/spec"
@@ -43,7 +44,12 @@ func schemaOf(t *testing.T) object {
 		fields := object{}
 		for j := range tables[i].keys {
 			k := &tables[i].keys[j]
-			s := fieldSchema(k.at(&zero), k.name, &k.rule)
+			var s object
+			if _, isIO := k.at(&zero).(*[]cgroups.IO); isIO {
+				s = ioSchema(doc)
+			} else {
+				s = fieldSchema(k.at(&zero), k.name, &k.rule)
+			}
 			s["description"] = doc[tables[i].name+"."+k.name]
 			fields[k.name] = s
 		}
@@ -54,6 +60,19 @@ func schemaOf(t *testing.T) object {
 		"$schema": "https://json-schema.org/draft/2020-12/schema",
 		"title":   "A profile of Snug", "type": "object", "additionalProperties": false, "properties": tops,
 	}
+}
+
+func ioSchema(doc map[string]string) object {
+	fields := object{"remove": object{"type": "boolean", "description": "Take the inherited limits for this path or device out."}}
+	var zero cgroups.IO
+	for i := range ioKeys {
+		k := &ioKeys[i]
+		s := fieldSchema(k.at(&zero), k.name, &k.rule)
+		s["description"] = doc["limits.io."+k.name]
+		fields[k.name] = s
+	}
+	one := []any{object{"required": []any{"path"}}, object{"required": []any{"device"}}}
+	return object{"type": "array", "items": object{"type": "object", "additionalProperties": false, "properties": fields, "oneOf": one}}
 }
 
 func mountSchema(doc map[string]string) object {
@@ -124,9 +143,20 @@ func fieldSchema(field any, name string, r *rule) object {
 	case *int64, **int:
 		return bounded(r)
 	case *float64:
-		return object{"type": "number", "minimum": 0}
+		return object{"anyOf": []any{object{"type": "number", "minimum": 0}, object{"type": "string", "pattern": `^\s*\+?[0-9]*\.?[0-9]+%?\s*$`}}}
 	case *units.Bytes:
 		return object{"anyOf": []any{object{"type": "string", "pattern": bytesPattern}, object{"type": "integer", "minimum": r.min}}}
+	case *units.Memory:
+		percent := `|^[0-9]+(\.[0-9]*)?%$`
+		return object{"anyOf": []any{object{"type": "string", "pattern": bytesPattern + percent}, object{"type": "integer", "minimum": 0}}}
+	case *units.Rate:
+		rate := strings.TrimSuffix(bytesPattern, `\s*$`) + `(/s)?\s*$`
+		return object{"anyOf": []any{object{"type": "string", "pattern": rate}, object{"type": "integer", "minimum": 1}}}
+	case **units.Rlimit:
+		return object{"anyOf": []any{object{"type": "string", "minLength": 1}, bounded(&rule{max: r.max})}}
+	case *map[string]units.Bytes:
+		return object{"type": "object", "propertyNames": object{"pattern": bytesPattern},
+			"additionalProperties": fieldSchema(new(units.Bytes), name, r)}
 	case **units.Limit:
 		limit := strings.TrimSuffix(bytesPattern, "$") + `$|^infinity$|^unlimited$`
 		return object{"anyOf": []any{object{"type": "string", "pattern": limit}, object{"type": "integer", "minimum": 0}}}
@@ -200,6 +230,9 @@ func readDocs(t *testing.T) map[string]string {
 		case f.Type.Kind() == reflect.Struct:
 			docs[name] = text
 			fieldDocs(name+".", f.Type, comments, docs)
+			if name == "limits" {
+				fieldDocs("limits.io.", reflect.TypeFor[cgroups.IO](), comments, docs)
+			}
 		}
 	}
 	return docs

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/snug-sandbox/snug/cgroups"
 	"github.com/snug-sandbox/snug/internal/problem"
 	"github.com/snug-sandbox/snug/internal/units"
 )
@@ -48,6 +49,7 @@ func (s *shower) table(t *table, p *Profile) {
 		switch field := k.at(&p.Spec).(type) {
 		case *map[string]string:
 			set = *field
+		case *map[string]units.Bytes, *[]cgroups.IO: // tables of their own, below
 		default:
 			rows.set(k.name, field, t.name+"."+k.name)
 		}
@@ -56,6 +58,12 @@ func (s *shower) table(t *table, p *Profile) {
 		s.text.WriteString("\n[" + t.name + "]\n" + rows.text.String())
 	}
 	s.bad = append(s.bad, rows.bad...)
+	if t.name == "limits" {
+		s.hugetlb(p.Spec.Limits.Hugetlb)
+		for i := range p.Spec.Limits.IO {
+			s.ioEntry(i, &p.Spec.Limits.IO[i])
+		}
+	}
 	if len(set) > 0 {
 		s.text.WriteString("\n[" + t.name + ".set]\n")
 	}
@@ -139,6 +147,18 @@ func plainText(field any) string {
 		if *f != 0 {
 			return tomlString(f.String())
 		}
+	case *units.Memory:
+		if *f != 0 {
+			return tomlString(f.String())
+		}
+	case *units.Rate:
+		if *f != 0 {
+			return tomlString(f.String())
+		}
+	case **units.Rlimit:
+		if *f != nil {
+			return rlimitText(**f)
+		}
 	case *units.Duration:
 		if *f != 0 {
 			return tomlString(f.String())
@@ -160,6 +180,13 @@ func limitText(l units.Limit) string {
 		return tomlString(l.String())
 	}
 	return l.String()
+}
+
+func rlimitText(l units.Rlimit) string {
+	if l.Soft == l.Hard {
+		return limitText(l.Soft)
+	}
+	return tomlString(l.String())
 }
 
 // list writes a list on one line, or with a line for each element when they

@@ -59,15 +59,18 @@ mode = "none"
 memory = "512MiB"
 memory_high = "400MiB"
 memory_swap = "1GiB"
+oom = "group"
 cpus = 0.25
 cpu_weight = 50
 cpuset = "0-3,8"
 pids = 12
+io_weight = 30
 account = true
+enforce = "best-effort"
 timeout = "90s"
 grace = "1ms"
 cpu_time = "1h"
-nofile = 1024
+nofile = "1024:4096"
 core = 0
 fsize = "infinity"
 stack = "8MiB"
@@ -77,6 +80,14 @@ memlock = 0
 nproc = 3
 msgqueue = 0
 sigpending = 9
+rtprio = 5
+rttime = "200ms:1s"
+nice = "20:40"
+io = [
+  { path = "data", read = "10MB/s", write = 4096, read_iops = 100, write_iops = 50, weight = 200 },
+  { device = "8:0", read = "1GiB/s" },
+]
+hugetlb = { "2MiB" = "64MiB", "1GiB" = 0 }
 [security]
 capabilities = ["CAP_KILL", "ALL"]
 nested_userns = true

@@ -125,11 +125,11 @@ size = 4096
 mode = "0o1777"
 `).Spec
 	mode, umask := units.FileMode(0o1777), units.FileMode(0o27)
-	nofile, core, as, stack, nice := units.Limit(1024), units.Limit(0), units.Unlimited, units.Limit(8<<20), -5
+	nice := -5
 	want := s
 	want.Limits.Memory, want.Limits.CPUs, want.Limits.PIDs = 3<<29, 2, 64
 	want.Limits.Timeout, want.Limits.Grace = units.Duration(90*time.Second), units.Duration(250*time.Millisecond)
-	want.Limits.Nofile, want.Limits.Core, want.Limits.AS, want.Limits.Stack = &nofile, &core, &as, &stack
+	want.Limits.Nofile, want.Limits.Core, want.Limits.AS, want.Limits.Stack = units.SameRlimit(1024), units.SameRlimit(0), units.SameRlimit(units.Unlimited), units.SameRlimit(8<<20)
 	want.Command.Umask, want.Command.Nice = &umask, &nice
 	want.Namespaces.MonotonicOffset = units.Duration(-time.Hour)
 	want.Mounts[0].Size, want.Mounts[0].Mode = 4096, &mode

@@ -76,7 +76,7 @@ find_go() {
 open_dir() {
 	stage=$(TMPDIR=/var/tmp mktemp -d -t snug.XXXXXX)
 	chmod 755 "$stage"
-	trap 'chmod -R u+w "$stage" 2>/dev/null || true; rm -rf "$stage"' EXIT
+	trap 'chmod -R u+w "$stage" 2>/dev/null || true; rm -rf "$stage" 2>/dev/null || as_root rm -rf "$stage"' EXIT
 }
 
 # packages of Debian and Ubuntu that bring a command.

@@ -85,7 +85,11 @@ func (c *compiler) compile() (*plan.Plan, error) {
 		first, second = flags, pid
 	}
 	ownCgroup := first & unix.CLONE_NEWCGROUP
-	if !c.Limits.Config.Empty() {
+	if err := c.limits(); err != nil {
+		return nil, err
+	}
+	grouped := c.p.Cgroup.Dir != ""
+	if grouped {
 		// It is the caller's group that clone(2) makes the root of the namespace.
 		first &^= ownCgroup
 	}
@@ -105,15 +109,12 @@ func (c *compiler) compile() (*plan.Plan, error) {
 	if err := c.identity(); err != nil {
 		return nil, err
 	}
-	if ownCgroup != 0 && !c.Limits.Config.Empty() {
+	if ownCgroup != 0 && grouped {
 		c.p.Do("make the control group the root of its namespace", plan.Unshare, plan.Bits(unix.CLONE_NEWCGROUP, &plan.UnshareFlags))
 	}
 	c.Namespaces.Plan(c.p)
 	if c.Namespaces.Net != namespaces.Share {
 		network.Plan(c.p)
-	}
-	if err := c.Limits.Config.Plan(c.facts, c.p); err != nil {
-		return nil, err
 	}
 	c.setup.PlanSignals(c.p)
 	if c.Command.PID1 {

@@ -32,7 +32,8 @@ func (s Spec) wants() host.Want {
 		SubIDs:    s.Identity.Map == userns.MapRange,
 		RootLinks: s.Rootfs.Path == "" && (s.Rootfs.Base == "" || s.Rootfs.Base == mounts.BaseSystem),
 		RootEtc:   s.etcOf(),
-		Cgroup:    !s.Limits.Config.Empty(),
+		Cgroup:    !s.Limits.Config.Empty() || s.Limits.CPUTime > 0,
+		Devices:   s.Limits.Devices(),
 	}
 }
 

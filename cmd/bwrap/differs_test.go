@@ -37,7 +37,7 @@ var differs = []struct{ name, why, text, out, err string }{
 	{"environment of process 1", "nothing of the caller can be read there",
 		`bwrap $R --unshare-pid --proc /proc --uid 0 --cap-add ALL sh -c 'cat /proc/1/environ /proc/1/cmdline; grep -a -c "correct horse" /proc/1/mem' 2>/dev/null`, "0\n", ""},
 	{"joined and new pid namespace", "the command is process 1 of the new one, without a reaper",
-		`mkfifo p; bwrap $R --unshare-user --unshare-pid --info-fd 5 sh -c 'echo >p; sleep 0.7' 5>i >/dev/null & read x <p; pid=$(grep -o '[0-9]*' i | head -1); bwrap $R --userns 6 --pidns 7 --unshare-pid --proc /proc sh -c 'echo $$' 6</proc/$pid/ns/user 7</proc/$pid/ns/pid`, "1\n", ""},
+		`mkfifo p; bwrap $R --unshare-user --unshare-pid --info-fd 5 sh -c 'echo >p; sleep 60' 5>i >/dev/null & read x <p; pid=$(grep -o '[0-9]*' i | head -1); bwrap $R --userns 6 --pidns 7 --unshare-pid --proc /proc sh -c 'echo $$' 6</proc/$pid/ns/user 7</proc/$pid/ns/pid; kill -9 $pid`, "1\n", ""},
 }
 
 func TestWhereItDiffers(t *testing.T) {

@@ -13,7 +13,7 @@ import (
 // holds. In a program with C code it is not emptied.
 func TestTheReaperForgotTheEnvironment(t *testing.T) {
 	kerneltest.Require(t, "userns", "proc")
-	wants(t, `export TOKEN=$(od -An -N16 -tx1 /dev/urandom | tr -d " \n"); mkfifo p; bwrap $R --clearenv --setenv PATH /usr/bin:/bin --unshare-pid --info-fd 5 sh -c 'echo >p; sleep 1' 5>i & read x <p; sleep 0.3
+	wants(t, `export TOKEN=$(od -An -N16 -tx1 /dev/urandom | tr -d " \n"); mkfifo p; bwrap $R --clearenv --setenv PATH /usr/bin:/bin --unshare-pid --info-fd 5 sh -c 'echo >p; sleep 60' 5>i & read x <p; sleep 0.3
 pid=$(grep -o '[0-9]*' i | head -1)
 python3 - $pid <<'END'
 import os, sys
@@ -33,5 +33,6 @@ for line in open(f"/proc/{pid}/maps"):
 print(found, "of", "some" if size > 100000 else size, "bytes")
 print("arguments:", len(open(f"/proc/{pid}/cmdline").read()), len(open(f"/proc/{pid}/environ").read()))
 END
+kill -9 $pid
 `, "0 of some bytes\narguments: 0 0")
 }

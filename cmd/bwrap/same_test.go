@@ -116,10 +116,10 @@ var same = []struct{ name, text string }{
 	{"seccomp", `printf '\6\0\0\0\0\0\377\177' >allow; bwrap $R --seccomp 5 grep Seccomp_filters /proc/self/status 5<allow; printf 123 >bad; bwrap $R --seccomp 5 true 5<bad; bwrap $R --add-seccomp-fd 5 --add-seccomp-fd 6 grep Seccomp_filters /proc/self/status 5<allow 6<allow`},
 
 	// Lives and deaths.
-	{"what is left lives on", `bwrap $R --bind . $PWD sh -c '(sleep 0.5; echo later >f) >/dev/null 2>&1 & echo first'; test -e f || echo not yet; sleep 1; cat f`},
-	{"killed caller", `bwrap $R --unshare-pid --bind . $PWD sh -c 'sleep 0.6; echo later >f' & sleep 0.3; kill -9 $!; wait $! 2>/dev/null; echo $?; sleep 0.8; cat f`},
-	{"killed caller takes all along", `bwrap $R --unshare-pid --die-with-parent --bind . $PWD sh -c 'sleep 0.6; echo later >f' & sleep 0.3; kill -9 $!; wait $! 2>/dev/null; echo $?; sleep 0.8; ls`},
-	{"dies with its parent", `sh -c 'bwrap $R --unshare-pid --die-with-parent --bind . $PWD sh -c "sleep 0.6; echo later >f" & sleep 0.3'; sleep 0.8; ls; echo end`},
+	{"what is left lives on", `bwrap $R --bind . $PWD sh -c '(sleep 1; echo later >f) >/dev/null 2>&1 & echo first'; test -e f || echo not yet; sleep 2; cat f`},
+	{"killed caller", `mkfifo p; bwrap $R --unshare-pid --bind . $PWD sh -c 'echo >p; sleep 0.6; echo later >f' & read x <p; kill -9 $!; wait $! 2>/dev/null; echo $?; sleep 1.5; cat f`},
+	{"killed caller takes all along", `mkfifo p; bwrap $R --unshare-pid --die-with-parent --bind . $PWD sh -c 'echo >p; sleep 0.6; echo later >f' & read x <p; kill -9 $!; wait $! 2>/dev/null; echo $?; sleep 1.5; ls`},
+	{"dies with its parent", `mkfifo p; sh -c 'bwrap $R --unshare-pid --die-with-parent --bind . $PWD sh -c "echo >p; sleep 0.6; echo later >f" & read x <p'; sleep 1.5; ls; echo end`},
 	{"terminated", `bwrap $R sleep 1 & sleep 0.3; kill -TERM $!; wait $!; echo $?`},
 	{"quit", `ulimit -c 0; bwrap $R sleep 1 & sleep 0.3; kill -QUIT $!; wait $! 2>/dev/null; echo $?`},
 	{"lock", `touch l; mkfifo p; bwrap --bind / / --unshare-pid --lock-file $PWD/l sh -c 'echo >p; (sleep 0.5) >/dev/null 2>&1 & sleep 0.3' & read x <p; try='import fcntl

@@ -3,8 +3,13 @@
 //
 //	snug-systemd scope PID DESCRIPTION
 //
-// moves the process PID into a transient scope of the user's systemd. The exit
-// code is 0, or 1 with a sentence on standard error.
+// moves the process PID into a transient scope of the user's systemd, or of the
+// system's when root calls. The exit code is 0, or 1 with a sentence on standard
+// error.
+//
+//	snug-systemd delegated PID
+//
+// says with 0 that the unit of PID was left to it, and with 1 that it was not.
 package main
 
 import (
@@ -23,12 +28,20 @@ func main() {
 }
 
 func do(args []string) error {
-	if len(args) != 3 || args[0] != "scope" {
-		return fmt.Errorf("usage: snug-systemd scope PID DESCRIPTION")
+	scope, asks := len(args) == 3 && args[0] == "scope", len(args) == 2 && args[0] == "delegated"
+	if !scope && !asks {
+		return fmt.Errorf("usage: snug-systemd scope PID DESCRIPTION, or delegated PID")
 	}
 	pid, err := strconv.Atoi(args[1])
 	if err != nil || pid <= 0 {
 		return fmt.Errorf("%q is not a process", args[1])
 	}
-	return systemd.Scope(pid, args[2])
+	if scope {
+		return systemd.Scope(pid, args[2])
+	}
+	yes, err := systemd.Delegated(pid)
+	if err == nil && !yes {
+		err = fmt.Errorf("the unit of %d was not delegated", pid)
+	}
+	return err
 }

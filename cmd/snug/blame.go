@@ -22,7 +22,10 @@ var keyOptions = [...]struct{ key, option string }{
 	{"identity.map", "map"}, {"identity.uid", "uid"}, {"identity.gid", "gid"},
 	{"security.capabilities", "cap"}, {"network.mode", "net"},
 	{"namespaces.", "share"}, {"namespaces.", "unshare"}, {"namespaces.hostname", "hostname"},
-	{"limits.memory", "memory"}, {"limits.cpus", "cpus"}, {"limits.pids", "pids"}, {"limits.account", "account"}, {"limits.timeout", "timeout"}, {"limits.grace", "grace"},
+	{"limits.memory", "memory"}, {"limits.memory_high", "memory-high"}, {"limits.memory_swap", "memory-swap"}, {"limits.oom", "oom"},
+	{"limits.cpus", "cpus"}, {"limits.cpu_weight", "cpu-weight"}, {"limits.cpuset", "cpuset"}, {"limits.pids", "pids"},
+	{"limits.io", "io"}, {"limits.io_weight", "io-weight"}, {"limits.hugetlb", "hugetlb"}, {"limits.account", "account"}, {"limits.enforce", "enforce"},
+	{"limits.cpu_time", "cpu-time"}, {"limits.timeout", "timeout"}, {"limits.grace", "grace"},
 	{"command.workdir", "workdir"}, {"command.fds", "fd"}, {"command.pid1", "pid1"}, {"terminal.tty", "tty"},
 }
 
@@ -93,7 +96,7 @@ func (s *sandbox) option(key string) string {
 		}
 	}
 	for _, k := range keyOptions {
-		if !strings.HasPrefix(key, k.key) {
+		if !isOf(key, k.key) {
 			continue
 		}
 		var given []change
@@ -110,4 +113,11 @@ func (s *sandbox) option(key string) string {
 		}
 	}
 	return ""
+}
+
+// isOf reports whether a key is another one or below it: "limits.io[0]" is of
+// "limits.io", "limits.io_weight" is not.
+func isOf(key, above string) bool {
+	rest, ok := strings.CutPrefix(key, above)
+	return ok && (rest == "" || strings.HasSuffix(above, ".") || rest[0] == '.' || rest[0] == '[')
 }

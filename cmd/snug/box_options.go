@@ -1,12 +1,8 @@
 package main
 
 import (
-	"math"
-	"strconv"
-
 	"github.com/alecthomas/kong"
 
-	"github.com/snug-sandbox/snug/internal/units"
 	"github.com/snug-sandbox/snug/mounts"
 )
 
@@ -108,49 +104,6 @@ func (b *box) namespaceOptions() []*kong.Flag {
 		b.option("hostname", "NAME", "Host name inside.", func(c *changing, v string) error {
 			c.Namespaces.Hostname = v
 			return asInProfiles("namespaces.hostname", v)
-		}),
-	}
-}
-
-func (b *box) limitOptions() []*kong.Flag {
-	return append(b.groupOptions(),
-		b.toggle("account", "Count what is used in a control group, also without a limit; it can be paused then.",
-			func(c *changing) *bool { return &c.Limits.Account }),
-		b.limit("timeout", "TIME", "End the command after this time: 90s, 1h30m. The exit code is then 124.", func(c *changing, v string) error {
-			return duration(&c.Limits.Timeout, "timeout", v)
-		}),
-		b.limit("grace", "TIME", "Time between SIGTERM and SIGKILL at the time limit. Default 10s.", func(c *changing, v string) error {
-			return duration(&c.Limits.Grace, "grace", v)
-		}),
-	)
-}
-
-// groupOptions are the limits that a control group holds.
-func (b *box) groupOptions() []*kong.Flag {
-	return []*kong.Flag{
-		b.limit("memory", "BYTES", "Memory of all processes together: 512MiB, 2G.", func(c *changing, v string) error {
-			n, err := units.ParseBytes(v)
-			if err != nil {
-				return badValueTry("--memory 512MiB", "%v", err)
-			}
-			c.Limits.Memory = n
-			return positive("memory", v, float64(n))
-		}),
-		b.limit("cpus", "NUMBER", "CPUs' worth of time: 1.5.", func(c *changing, v string) error {
-			n, err := strconv.ParseFloat(v, 64)
-			if err != nil || math.IsNaN(n) || math.IsInf(n, 0) {
-				return badValueTry("--cpus 1.5", "%q is not a number of CPUs", v)
-			}
-			c.Limits.CPUs = n
-			return positive("cpus", v, n)
-		}),
-		b.limit("pids", "NUMBER", "Processes and threads at a time.", func(c *changing, v string) error {
-			n, err := strconv.ParseInt(v, 10, 64)
-			if err != nil {
-				return badValueTry("--pids 100", "%q is not a number of processes", v)
-			}
-			c.Limits.PIDs = n
-			return positive("pids", v, float64(n))
 		}),
 	}
 }

@@ -1,77 +1,14 @@
 package main
 
 import (
-	"errors"
 	"os"
 	"strconv"
 	"strings"
 
-	"github.com/alecthomas/kong"
-
-	"github.com/snug-sandbox/snug/internal/units"
 	"github.com/snug-sandbox/snug/namespaces"
 	"github.com/snug-sandbox/snug/network"
 	"github.com/snug-sandbox/snug/profiles"
 )
-
-// limit returns an option for a limit, for which "none" lifts the profile's.
-func (b *box) limit(name, placeholder, help string, make func(*changing, string) error) *kong.Flag {
-	return b.option(name, placeholder, help, func(c *changing, v string) error {
-		if v != "none" {
-			return make(c, v)
-		}
-		lift(c, name)
-		return nil
-	})
-}
-
-func lift(c *changing, limit string) {
-	switch limit {
-	case "memory":
-		c.Limits.Memory = 0
-	case "cpus":
-		c.Limits.CPUs = 0
-	case "pids":
-		c.Limits.PIDs = 0
-	case "timeout":
-		c.Limits.Timeout = 0
-	case "grace":
-		c.Limits.Grace = 0
-	}
-}
-
-// positive refuses a limit that is not above zero: in a Spec, zero means that
-// there is no limit.
-func positive(option, text string, n float64) error {
-	if n <= 0 {
-		return badValueTry("--"+option+" none, to lift the profile's limit", "%q is not more than 0", text)
-	}
-	return nil
-}
-
-func duration(to *units.Duration, option, text string) error {
-	d, err := units.ParseDuration(text)
-	if err == nil {
-		*to = d
-		return positive(option, text, float64(d))
-	}
-	fix := "--" + option + " 90s"
-	if _, bare := strconv.ParseFloat(text, 64); bare == nil {
-		seconds, secondsErr := units.ParseDuration(text + "s")
-		switch {
-		case secondsErr == nil && seconds <= 0:
-			return positive(option, text, 0)
-		case secondsErr == nil:
-			fix = "--" + option + " " + text + "s"
-		case errors.Is(secondsErr, units.ErrRange):
-			err = secondsErr
-		}
-	}
-	if errors.Is(err, units.ErrRange) {
-		fix = "--" + option + " none, to lift the profile's limit"
-	}
-	return badValueTry(fix, "%v", err)
-}
 
 // asInProfiles holds a word to the rule of a profile's key.
 func asInProfiles(key, word string) error {

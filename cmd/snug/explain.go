@@ -49,6 +49,10 @@ func (v *explainVerb) do(std streams) error {
 	if err != nil {
 		return err
 	}
+	if facts.CgroupManaged && leftToUs() {
+		facts.CgroupManaged = false
+	}
+	facts = facts.WithScope()
 	io := spec.Streams{Terminals: terminalsOf(std)}
 	resolved, err := s.Spec.Resolve(facts, io)
 	if err != nil {
@@ -57,9 +61,11 @@ func (v *explainVerb) do(std streams) error {
 	view := newView(s, resolved)
 	// What this machine cannot do is told last: the rest is worth knowing too.
 	steps, refused := spec.Compile(s.Spec, facts, io)
+	var held map[string]string
 	if refused == nil {
-		view.Notes = append(view.Notes, steps.Notes...)
+		view.Notes, held = append(view.Notes, steps.Notes...), steps.Held
 	}
+	view.Delegation = delegationOf(s.Spec.Limits, facts, held)
 	view.Notes = append(view.Notes, notesFor(facts.UID)...)
 	if err := v.print(std, view, steps); err != nil {
 		return err

@@ -9,9 +9,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/snug-sandbox/snug"
-	"github.com/snug-sandbox/snug/internal/problem"
-	"github.com/snug-sandbox/snug/internal/units"
 	"github.com/snug-sandbox/snug/spec"
 )
 
@@ -41,6 +38,13 @@ func moveToScope(description string) error {
 	return err
 }
 
+// leftToUs reports whether systemd left the unit that this process is in to it.
+// Without an answer it did not.
+func leftToUs() bool {
+	helper, err := helperProgram("snug-systemd")
+	return err == nil && exec.Command(helper, "delegated", strconv.Itoa(os.Getpid())).Run() == nil
+}
+
 // helperProgram finds a program of Snug's own: beside this one, or in the
 // libexec directory that belongs to it.
 func helperProgram(name string) (string, error) {
@@ -58,33 +62,4 @@ func helperProgram(name string) (string, error) {
 		}
 	}
 	return "", fmt.Errorf("the program %s is missing beside %s (go install ./cmd/... installs it)", name, self)
-}
-
-// reached says which limits made the command end or fail, as far as its control
-// group counted it.
-func reached(s spec.Spec, u *snug.Usage) []error {
-	var list []error
-	if u == nil {
-		return nil
-	}
-	if u.OOMKills > 0 {
-		list = append(list, &problem.Problem{
-			What: "limits.memory", Why: fmt.Sprintf("%v was reached, and the kernel killed %s (the peak was %v)", s.Limits.Memory, count(u.OOMKills, "process", "processes"), units.Bytes(u.MemoryPeak)),
-			Fix: "give it more with --memory, or have it use less",
-		})
-	}
-	if u.PIDsRefused > 0 {
-		list = append(list, &problem.Problem{
-			What: "limits.pids", Why: fmt.Sprintf("%d was reached, and %s refused", s.Limits.PIDs, count(u.PIDsRefused, "new process was", "new processes were")),
-			Fix: "allow more with --pids",
-		})
-	}
-	return list
-}
-
-func count(n int64, one, more string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, more)
 }

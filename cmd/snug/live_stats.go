@@ -95,7 +95,7 @@ func (m *meter) look() ([]statistics, error) {
 			before = u
 		}
 		m.last[l.Name] = u
-		s := between(before, u)
+		s := during(before, u)
 		s.Name, s.State = l.Name, l.state()
 		list = append(list, s)
 		if m.history[l.Name] == nil {
@@ -108,7 +108,7 @@ func (m *meter) look() ([]statistics, error) {
 	return list, nil
 }
 
-func between(a, b reading) statistics {
+func during(a, b reading) statistics {
 	s := statistics{CPUTime: int64(b.cpu), Memory: b.memory, MemoryLimit: limited(b.most), Tasks: b.tasks, TasksLimit: limited(b.limit),
 		Read: b.read, Written: b.written, Pressure: b.pressure}
 	seconds := b.at.Sub(a.at).Seconds()

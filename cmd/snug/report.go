@@ -44,6 +44,18 @@ func newReport(path string) (r report, err error) {
 	return r, nil
 }
 
+// content is what a report says of a run.
+func content(result *snug.Result, failed error) failure {
+	f := failure{Result: result}
+	if failed != nil {
+		f.Error = failed.Error()
+		if p := new(problem.Problem); errors.As(failed, &p) {
+			f.Fix = p.Fix
+		}
+	}
+	return f
+}
+
 // failure is what the report says when the sandbox could not be made.
 type failure struct {
 	*snug.Result
@@ -56,14 +68,7 @@ func (r report) write(result *snug.Result, failed error) error {
 	if r.path == "" {
 		return nil
 	}
-	content := failure{Result: result}
-	if failed != nil {
-		content.Error = failed.Error()
-		if p := new(problem.Problem); errors.As(failed, &p) {
-			content.Fix = p.Fix
-		}
-	}
-	text, err := json.MarshalIndent(content, "", "  ")
+	text, err := json.MarshalIndent(content(result, failed), "", "  ")
 	if err != nil {
 		return reportProblem(r.path, err)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 
@@ -14,16 +15,19 @@ import (
 
 type runVerb struct {
 	box
-	name  string
-	named bool // --name was given
+	name        string
+	named       bool // --name was given
+	stats, json bool
+	reached     []error // what is to be said of the limits
 }
 
 func runNode(args []string) *kong.Node {
 	v := &runVerb{}
 	v.args = args
 	n := node("run", "Run a command in a sandbox", runDetail, v)
-	v.describe(n, v.plain("name", "NAME", "Name of the sandbox while it runs, for ps, exec and others. Default: the profile's with a number.",
-		func(name string) { v.name, v.named = name, true }))
+	name := v.plain("name", "NAME", "Name of the sandbox while it runs, for ps, exec and others. Default: the profile's with a number.",
+		func(name string) { v.name, v.named = name, true })
+	v.describe(n, group(group(nil, "Profile", name), "Statistics", v.statsOptions()...)...)
 	return n
 }
 
@@ -42,6 +46,7 @@ it is not there.
   snug run -p strict --ro-bind . -w "$PWD" -- ./prog   nothing but this directory, read-only
   snug run --net host -- curl example.org       with the host's network
   snug run --memory 2GiB --timeout 10m -- make  with limits
+  snug run --stats -- make                      and what it used
   snug run --rootfs ./alpine --map root         a shell in another root
 `
 
@@ -57,6 +62,19 @@ func (v *runVerb) do(std streams) error {
 	if result == nil {
 		result = &snug.Result{Reached: "profile", Cause: snug.CauseSetup, ExitCode: -1, Notes: []string{}}
 	}
+	v.tell(std, result, err)
+	if err := report.write(result, err); err != nil {
+		return err
+	}
+	return &endedError{result.Code()}
+}
+
+// tell says what happened on standard error.
+func (v *runVerb) tell(std streams, result *snug.Result, err error) {
+	if v.json {
+		json.NewEncoder(std.err).Encode(content(result, err))
+		return
+	}
 	if !v.quiet {
 		for _, note := range result.Notes {
 			fmt.Fprintf(std.err, "snug: note: %s\n", problem.Printable(note))
@@ -65,10 +83,12 @@ func (v *runVerb) do(std streams) error {
 	if err != nil {
 		problem.Print(std.err, err)
 	}
-	if err := report.write(result, err); err != nil {
-		return err
+	for _, limit := range v.reached {
+		problem.Print(std.err, limit)
 	}
-	return &endedError{result.Code()}
+	if v.stats {
+		writeStats(std.err, result)
+	}
 }
 
 // run runs the command. The result is nil when it never came to a sandbox.
@@ -81,6 +101,7 @@ func (v *runVerb) run(std streams) (*snug.Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.Spec.Limits.Count = v.stats || v.json
 	cmd := &snug.Cmd{Spec: s.Spec, Stdin: std.in, Stdout: std.out, Stderr: std.err, Files: files}
 	cmd.Delegate = func() error { return moveToScope(scopeName(s.Spec)) }
 	end, err := v.register(cmd, std)
@@ -90,8 +111,9 @@ func (v *runVerb) run(std streams) (*snug.Result, error) {
 	defer end()
 	result, err := snug.Main(cmd)
 	if result != nil {
-		for _, limit := range reached(s.Spec, result.Usage) {
-			problem.Print(std.err, limit)
+		v.reached = reached(s.Spec, result)
+		if note := held(s.Spec, result); note != "" {
+			result.Notes = append(result.Notes, note)
 		}
 	}
 	return result, s.blame(err)

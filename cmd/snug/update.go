@@ -4,13 +4,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/alecthomas/kong"
 
+	"github.com/snug-sandbox/snug/cgroups"
 	"github.com/snug-sandbox/snug/internal/cgroupfs"
+	"github.com/snug-sandbox/snug/internal/host"
 	"github.com/snug-sandbox/snug/internal/plan"
 	"github.com/snug-sandbox/snug/internal/problem"
 	"github.com/snug-sandbox/snug/internal/units"
@@ -40,7 +44,7 @@ that is not enough.
 }
 
 func (v *updateVerb) do(std streams) error {
-	settings, err := v.settings()
+	limits, err := v.limits()
 	if err != nil {
 		return err
 	}
@@ -52,7 +56,11 @@ func (v *updateVerb) do(std streams) error {
 	if missing != nil {
 		return missing
 	}
-	if l.instance.Spec.Limits.Memory > 0 || l.instance.Spec.Limits.MemorySwap != nil {
+	settings, err := v.settings(limits, g)
+	if err != nil {
+		return err
+	}
+	if l.instance.Spec.Limits.Memory != 0 || l.instance.Spec.Limits.MemorySwap != nil {
 		// A limit of swap that was asked for stays.
 		settings = slices.DeleteFunc(settings, func(s plan.Setting) bool {
 			return s.File == "memory.swap.max" && !slices.Contains(v.keys(), "memory_swap")
@@ -69,19 +77,74 @@ func (v *updateVerb) do(std streams) error {
 	return nil
 }
 
-// settings are the values to write for the options that were given.
-func (v *updateVerb) settings() ([]plan.Setting, error) {
+// limits are those that the options say.
+func (v *updateVerb) limits() (cgroups.Config, error) {
 	if len(v.changes) == 0 {
-		return nil, &problem.Problem{What: "update", Why: "no limit was given", Fix: "snug update --memory 2GiB " + v.sandbox}
+		return cgroups.Config{}, &problem.Problem{What: "update", Why: "no limit was given", Fix: "snug update --memory 2GiB " + v.sandbox}
 	}
 	var s spec.Spec
-	if err := v.apply(&changing{Spec: &s, added: map[int]string{}}); err != nil {
+	home, _ := os.UserHomeDir()
+	if err := v.apply(&changing{Spec: &s, home: home, added: map[int]string{}}); err != nil {
+		return cgroups.Config{}, err
+	}
+	return s.Limits.Config, s.Limits.Config.Validate()
+}
+
+// settings are the values to write for the options that were given.
+func (v *updateVerb) settings(limits cgroups.Config, g *cgroupfs.Group) ([]plan.Setting, error) {
+	f, err := host.Gather(host.Want{Cgroup: true, Devices: append(limits.Devices(), v.freed()...)})
+	if err != nil {
 		return nil, err
 	}
-	if err := s.Limits.Config.Validate(); err != nil {
+	lifted, err := v.lifted(f, g)
+	if err != nil {
 		return nil, err
 	}
-	return s.Limits.Settings(v.keys()), nil
+	set, err := limits.Settings(f, v.keys())
+	return append(lifted, set...), err
+}
+
+// freed are the paths and devices whose limits an option lifts: --io PATH:none.
+func (v *updateVerb) freed() []string {
+	var names []string
+	for _, c := range v.changes {
+		if name, ok := strings.CutSuffix(c.value, ":none"); ok && c.option == "io" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// lifted are the values that lift limits of which there is one for each device or
+// size of page.
+func (v *updateVerb) lifted(f host.Facts, g *cgroupfs.Group) ([]plan.Setting, error) {
+	var settings []plan.Setting
+	free := func(device string) {
+		settings = append(settings, plan.Setting{File: "io.max", Value: device + " rbps=max wbps=max riops=max wiops=max"})
+	}
+	for _, name := range v.freed() {
+		device := f.Devices[name]
+		if device.Why != "" {
+			return nil, &problem.Problem{What: "--io " + name + ":none", Why: device.Why}
+		}
+		free(device.Number)
+	}
+	for _, c := range v.changes {
+		switch {
+		case c.value != "none":
+		case c.option == "io":
+			for line := range strings.Lines(g.Read("io.max")) {
+				device, _, _ := strings.Cut(line, " ")
+				free(device)
+			}
+		case c.option == "hugetlb":
+			files, _ := filepath.Glob(filepath.Join(g.Path(), "hugetlb.*.max"))
+			for _, file := range files {
+				settings = append(settings, plan.Setting{File: filepath.Base(file), Value: "max"})
+			}
+		}
+	}
+	return settings, nil
 }
 
 // keys are those of [limits] that the options set.
@@ -132,9 +195,7 @@ func shown(file, value string) string {
 func updateProblem(l live, s plan.Setting, err error) error {
 	p := &problem.Problem{What: l.Name, Why: err.Error(), Err: err}
 	if errors.Is(err, cgroupfs.ErrNotDelegated) {
-		controller, _, _ := strings.Cut(s.File, ".")
-		p.Fix = "have root write /etc/systemd/system/user@.service.d/delegate.conf with\n[Service]\nDelegate=cpu cpuset io memory pids\n" +
-			"then: systemctl daemon-reload, log in again, and start the sandbox anew; it lacks " + controller
+		p.Fix = cgroups.Dropin + ", and start the sandbox anew"
 	}
 	return p
 }

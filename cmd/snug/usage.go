@@ -44,7 +44,7 @@ func (l *live) read() reading {
 	if u.memory < 0 || u.tasks < 0 || u.read < 0 {
 		// A controller that is not enabled counts nothing.
 		p := running.Use(l.instance.Processes())
-		u.memory, u.tasks = known(u.memory, p.Memory), known(u.tasks, p.Tasks)
+		u.memory, u.tasks = orElse(u.memory, p.Memory), orElse(u.tasks, p.Tasks)
 		if u.read < 0 {
 			u.read, u.written = p.Read, p.Written
 		}
@@ -55,7 +55,7 @@ func (l *live) read() reading {
 	return u
 }
 
-func known(n, other int64) int64 {
+func orElse(n, other int64) int64 {
 	if n < 0 {
 		return other
 	}

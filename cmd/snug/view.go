@@ -12,7 +12,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/snug-sandbox/snug/internal/plan"
-	"github.com/snug-sandbox/snug/internal/units"
 	"github.com/snug-sandbox/snug/mounts"
 	"github.com/snug-sandbox/snug/namespaces"
 	"github.com/snug-sandbox/snug/network"
@@ -44,6 +43,7 @@ type view struct {
 	Capabilities []string          `json:"capabilities"`
 	NestedUserns bool              `json:"nested_userns"`
 	Limits       map[string]string `json:"limits"`
+	Delegation   *delegation       `json:"delegation,omitempty"` // of control groups, where limits ask for one
 	Descriptors  []int             `json:"descriptors"`
 	Terminal     bool              `json:"terminal"` // one of the sandbox's own
 	Reaches      []string          `json:"reaches"`
@@ -155,58 +155,6 @@ func namespaceViews(s spec.Spec) map[string]string {
 		views["time"] = namespaces.New
 	}
 	return views
-}
-
-// limits returns the limits that are set, by the names of the profile's keys.
-func limits(l spec.Limits) map[string]string {
-	set := map[string]string{}
-	if l.Memory != 0 {
-		set["memory"] = l.Memory.String()
-	}
-	if l.CPUs != 0 {
-		set["cpus"] = strconv.FormatFloat(l.CPUs, 'g', -1, 64)
-	}
-	if l.MemoryHigh != 0 {
-		set["memory_high"] = l.MemoryHigh.String()
-	}
-	if l.MemorySwap != nil {
-		set["memory_swap"] = l.MemorySwap.String()
-	}
-	if l.CPUWeight != 0 {
-		set["cpu_weight"] = strconv.FormatInt(l.CPUWeight, 10)
-	}
-	if l.CPUSet != "" {
-		set["cpuset"] = l.CPUSet
-	}
-	if l.PIDs != 0 {
-		set["pids"] = strconv.FormatInt(l.PIDs, 10)
-	}
-	if l.Account {
-		set["account"] = "true"
-	}
-	if l.Timeout != 0 {
-		set["timeout"] = l.Timeout.String()
-	}
-	if l.CPUTime != 0 {
-		set["cpu_time"] = l.CPUTime.String()
-	}
-	for name, count := range map[string]*units.Limit{"nofile": l.Nofile, "nproc": l.Nproc, "sigpending": l.Sigpending} {
-		if count != nil {
-			set[name] = count.String()
-		}
-	}
-	for name, size := range map[string]*units.Limit{
-		"core": l.Core, "fsize": l.Fsize, "stack": l.Stack, "data": l.Data, "as": l.AS, "memlock": l.Memlock, "msgqueue": l.Msgqueue,
-	} {
-		switch {
-		case size == nil:
-		case *size == units.Unlimited:
-			set[name] = size.String()
-		default:
-			set[name] = units.Bytes(*size).String()
-		}
-	}
-	return set
 }
 
 // protected lists what of /proc is hidden or read-only, when there is one.

@@ -31,6 +31,7 @@ func (v *view) write(w io.Writer) {
 	t.line("Environment  %s", strings.Join(v.Environment, " "))
 	t.line("Privileges   %s", v.privilegesText())
 	t.line("Limits       %s", v.limitsText())
+	t.delegation(v.Delegation)
 	t.line("Descriptors  %s", v.descriptorsText())
 	t.points("Reaches", v.Reaches, "nothing of the host but what is shown above")
 	for _, warning := range v.Warnings {

@@ -10,9 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// controllers are those that the settings' files belong to, and others, each once.
-func controllers(settings []Setting, others []string) []string {
-	list := slices.Clone(others)
+// controllers are those that the settings' files belong to, each once.
+func controllers(settings []Setting) []string {
+	var list []string
 	for _, s := range settings {
 		name, _, _ := strings.Cut(s.File, ".")
 		if !slices.Contains(list, name) {

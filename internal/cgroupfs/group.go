@@ -4,10 +4,8 @@ package cgroupfs
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -18,6 +16,8 @@ import (
 // Setting is a value of a control group's file.
 type Setting struct {
 	File, Value string
+	For         string // whose wish it is, for errors
+	Optional    bool   // a kernel without the file does without the setting
 }
 
 // Outside is the group in a subtree that its own processes are moved to while
@@ -34,17 +34,17 @@ type Group struct {
 }
 
 // Make makes a group in the subtree base with the settings, and reads each one
-// back: a limit that was written is held. The controllers in count are enabled
-// beside those that the settings need. What a killed process left there before
-// is removed.
-func Make(base string, settings []Setting, count ...string) (*Group, error) {
+// back: a limit that was written is held. The controllers of count are there
+// beside those of the settings. What a killed process left there before is
+// removed.
+func Make(base string, settings []Setting, count []string) (*Group, error) {
 	unlock, err := lock(base)
 	if err != nil {
 		return nil, &Error{"lock " + base, err}
 	}
 	defer unlock()
 	collect(base)
-	if err := enable(base, controllers(settings, count)); err != nil {
+	if err := enable(base, append(controllers(settings), count...)); err != nil {
 		return nil, err
 	}
 	path, err := os.MkdirTemp(base, prefix)
@@ -77,6 +77,20 @@ type Error struct {
 // Error returns what failed, and why.
 func (e *Error) Error() string { return e.What + ": " + e.Err.Error() }
 
+// SettingError is a setting that does not hold.
+type SettingError struct {
+	Setting
+	Err error
+}
+
+// Error returns what failed, and why.
+func (e *SettingError) Error() string {
+	return "set " + e.File + " to " + e.Value + ": " + e.Err.Error()
+}
+
+// Unwrap returns the cause.
+func (e *SettingError) Unwrap() error { return e.Err }
+
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
@@ -90,29 +104,6 @@ func (g *Group) FD() int {
 		return 0
 	}
 	return int(g.dir.Fd())
-}
-
-func (g *Group) set(s Setting) error {
-	what := "set " + s.File + " to " + s.Value
-	if err := write(filepath.Join(g.path, s.File), s.Value); err != nil {
-		return &Error{what, err}
-	}
-	got := read(g.path, s.File)
-	if !holds(s.Value, got) {
-		return &Error{what, fmt.Errorf("the kernel made %q of it", got)}
-	}
-	return nil
-}
-
-// holds reports whether a value that was read back is as tight as the one that
-// was written. Amounts of memory are rounded down to pages.
-func holds(written, got string) bool {
-	want, err1 := strconv.ParseInt(written, 10, 64)
-	have, err2 := strconv.ParseInt(got, 10, 64)
-	if err1 == nil && err2 == nil {
-		return have <= want
-	}
-	return written == got
 }
 
 // Remove kills what is left in the group and removes it, and gives the subtree

@@ -78,7 +78,7 @@ func (g *Group) Update(s Setting) (Change, error) {
 		if err != nil {
 			return c, &Error{"lock " + g.base, err}
 		}
-		err = enable(g.base, controllers([]Setting{s}, nil))
+		err = enable(g.base, controllers([]Setting{s}))
 		unlock()
 		if err != nil {
 			return c, err

@@ -4,12 +4,62 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/snug-sandbox/snug/internal/cgroupfs"
 )
+
+// gatherCgroup finds out where limits can be held.
+func (f *Facts) gatherCgroup(root, named string) {
+	f.CgroupDir, f.CgroupControllers, f.CgroupWhy = cgroupSubtree(root, named)
+	var info unix.Sysinfo_t
+	if unix.Sysinfo(&info) == nil {
+		f.Memory = int64(info.Totalram) * int64(info.Unit)
+	}
+	switch base := filepath.Base(f.CgroupDir); {
+	case f.CgroupDir == "":
+	case named != "":
+		f.CgroupFrom = "$SNUG_CGROUP"
+	case strings.HasPrefix(base, "snug-") && strings.HasSuffix(base, ".scope"):
+		f.CgroupFrom = scopeOf(f.UID)
+	default:
+		f.CgroupFrom = "a subtree that was left to the caller"
+		f.CgroupManaged = managed(root, f.CgroupDir, f.UID)
+	}
+}
+
+func scopeOf(uid int) string {
+	if uid == 0 {
+		return "a scope of systemd"
+	}
+	return "a scope of the user's systemd"
+}
+
+// WithScope returns the facts as they will be once systemd has made the scope
+// that a run asks for, where it would ask for one and systemd is there.
+func (f Facts) WithScope() Facts {
+	socket, systemd := UserBus()
+	managers := filepath.Join("/sys/fs/cgroup/user.slice", "user-"+strconv.Itoa(f.UID)+".slice", "user@"+strconv.Itoa(f.UID)+".service")
+	scope := "app.slice/snug-PID.scope"
+	if f.UID == 0 {
+		socket, systemd, managers, scope = SystemBus, exists(SystemBus), "/sys/fs/cgroup", "system.slice/snug-PID.scope"
+	}
+	if f.CgroupDir == "" && f.CgroupWhy == "" || f.CgroupDir != "" && !f.CgroupManaged || socket == "" || !systemd || strings.HasPrefix(f.CgroupWhy, "cgroup v1") || os.Getenv("SNUG_CGROUP") != "" {
+		return f
+	}
+	controllers := strings.Fields(readSmall(filepath.Join(managers, "cgroup.controllers")))
+	if slices.ContainsFunc(controllers, isLimiter) {
+		f.CgroupDir, f.CgroupControllers, f.CgroupWhy, f.CgroupManaged = filepath.Join(managers, scope), controllers, "", false
+		f.CgroupFrom = scopeOf(f.UID) + ", which is asked for"
+	}
+	return f
+}
+
+// SystemBus is the socket of the system's D-Bus.
+const SystemBus = "/run/dbus/system_bus_socket"
 
 // cgroupSubtree looks for the cgroup v2 directory that the caller is in and may
 // divide further: that of the given name, else its own. Without one it says why
@@ -28,14 +78,19 @@ func cgroupSubtree(root, named string) (dir string, controllers []string, why st
 		return "", nil, "no cgroup v2 file system is mounted"
 	}
 	if named != "" {
-		// Only below a group that the caller may write can it start processes in one.
 		if rest, ok := below(filepath.Clean(named), mount.point); !ok || strings.HasPrefix(rest+"/", "../") {
 			return "", nil, "SNUG_CGROUP=" + named + " is not below " + mount.point
+		}
+		if why := outside(root, dir, filepath.Clean(named)); why != "" {
+			return "", nil, "SNUG_CGROUP=" + named + why
 		}
 		dir = filepath.Clean(named)
 	}
 	if filepath.Base(dir) == cgroupfs.Outside {
 		dir = filepath.Dir(dir)
+	}
+	if kind := strings.TrimSpace(readSmall(filepath.Join(root, dir, "cgroup.type"))); kind != "" && kind != "domain" {
+		return "", nil, dir + " is a threaded cgroup (cgroup.type is \"" + kind + "\"), which holds limits for threads only"
 	}
 	controllers = strings.Fields(readSmall(filepath.Join(root, dir, "cgroup.controllers")))
 	if !slices.ContainsFunc(controllers, isLimiter) {
@@ -53,10 +108,51 @@ func cgroupSubtree(root, named string) (dir string, controllers []string, why st
 	return dir, controllers, ""
 }
 
-// managed reports whether the caller's group is below a user's service manager.
-func managed(root string) bool {
-	member, ok := cgroupMember(root, "")
-	return ok && strings.Contains(member, "/user@")
+// outside says why the caller cannot start processes in the group named: the
+// kernel asks for the right to write the group that it has in common with the
+// caller's own (cgroups(7), "Delegation containment"); "" when it can.
+func outside(root, own, named string) string {
+	common := named
+	for _, ok := below(own, common); !ok; _, ok = below(own, common) {
+		common = filepath.Dir(common)
+	}
+	procs := filepath.Join(common, "cgroup.procs")
+	if !exists(filepath.Join(root, named)) {
+		return " does not exist"
+	}
+	if unix.Faccessat(unix.AT_FDCWD, filepath.Join(root, procs), unix.W_OK, unix.AT_EACCESS) != nil {
+		return " cannot be entered from this process's cgroup, " + own + ": no permission to write " + procs + ", of the group above both"
+	}
+	return ""
+}
+
+// managed reports whether a group that the caller can write may still belong to
+// systemd alone: that of a unit without Delegate=, below the user's own service
+// manager or when root calls. On delegated ones systemd leaves a mark; the user's
+// own not in all versions, so that it has to be asked.
+func managed(root, dir string, uid int) bool {
+	if uid != 0 && !strings.Contains(dir, "/user@") {
+		return false
+	}
+	for ; dir != "/" && dir != "."; dir = filepath.Dir(dir) {
+		switch filepath.Ext(dir) {
+		case ".service", ".scope", ".slice":
+			return !marked(filepath.Join(root, dir))
+		}
+	}
+	return false
+}
+
+// marked reports whether a unit's group has systemd's mark of delegation, the
+// one for all to see or the one for root.
+func marked(dir string) bool {
+	for _, name := range [...]string{"user.delegate", "trusted.delegate"} {
+		var value [4]byte
+		if n, err := unix.Getxattr(dir, name, value[:]); err == nil && string(value[:n]) == "1" {
+			return true
+		}
+	}
+	return false
 }
 
 // isLimiter picks the controllers that hold Snug's limits. A hybrid host leaves

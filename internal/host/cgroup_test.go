@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -63,6 +65,10 @@ func TestCgroupSubtree(t *testing.T) {
 			"", "cgroup v1 host: there is no"},
 		{"not mounted", with(map[string]string{}, member, "0::/\n",
 			mounts, "20 1 8:1 / / rw - ext4 /dev/sda rw\n"), "", "no cgroup v2 file system is mounted"},
+		{"threaded", with(cgroupFiles(app, "cpu memory pids\n"), app+"cgroup.type", "threaded\n",
+			member, "0::/user.slice/app.scope\n", mounts, v2Mounts), "", "is a threaded cgroup (cgroup.type is \"threaded\")"},
+		{"a domain", with(cgroupFiles(app, "cpu memory pids\n"), app+"cgroup.type", "domain\n",
+			member, "0::/user.slice/app.scope\n", mounts, v2Mounts), "/sys/fs/cgroup/user.slice/app.scope", ""},
 		{"no proc", map[string]string{"x": ""}, "", "cgroup v1 host"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -78,23 +84,53 @@ func TestCgroupSubtree(t *testing.T) {
 }
 
 func TestWhichSubtree(t *testing.T) {
-	files := with(cgroupFiles(app, "cpu memory pids\n"), "proc/self/mountinfo", v2Mounts)
+	files := with(cgroupFiles(app, "cpu memory pids\n"), "proc/self/mountinfo", v2Mounts, "sys/fs/cgroup/cgroup.procs", "", "sys/fs/cgroup/other/cgroup.procs", "")
 	for _, tt := range []struct{ name, member, named, dir, why string }{
 		{"moved aside", "0::/user.slice/app.scope/snug-outside\n", "", "/sys/fs/cgroup/user.slice/app.scope", ""},
 		{"named", "0::/other\n", "/sys/fs/cgroup/user.slice/app.scope/", "/sys/fs/cgroup/user.slice/app.scope", ""},
 		{"named outside", "0::/other\n", "/sys/fs/cgroup/../x", "", "SNUG_CGROUP=/sys/fs/cgroup/../x is not below /sys/fs/cgroup"},
-		{"named and not there", "0::/other\n", "/sys/fs/cgroup/nothing", "", "was given none"},
+		{"named and not there", "0::/other\n", "/sys/fs/cgroup/nothing", "", "SNUG_CGROUP=/sys/fs/cgroup/nothing does not exist"},
 	} {
 		dir, _, why := cgroupSubtree(tree(t, with(files, "proc/self/cgroup", tt.member)), tt.named)
 		if dir != tt.dir || (tt.why == "") != (why == "") || !strings.Contains(why, tt.why) {
 			t.Errorf("%s: got %q, %q", tt.name, dir, why)
 		}
 	}
-	for member, want := range map[string]bool{
-		"0::/user.slice/user-1.slice/user@1.service/app.slice/x.scope\n": true, "0::/user.slice/user-1.slice/session-1.scope\n": false, "0::/\n": false,
+}
+
+func TestManaged(t *testing.T) {
+	const manager = "/sys/fs/cgroup/user.slice/user-1.slice/user@1.service"
+	root := tree(t, map[string]string{manager[1:] + "/app.slice/x.scope/sub/cgroup.procs": "", manager[1:] + "/app.slice/y.service/cgroup.procs": ""})
+	if err := unix.Setxattr(root+manager+"/app.slice/x.scope", "user.delegate", []byte("1"), 0); err != nil {
+		t.Skipf("needs extended attributes in the directory of the test: %v", err)
+	}
+	for _, c := range []struct {
+		dir  string
+		uid  int
+		want bool
+	}{
+		{manager + "/app.slice/x.scope", 1, false}, {manager + "/app.slice/x.scope/sub", 1, false}, {manager + "/app.slice/y.service", 1, true},
+		{manager + "/app.slice", 1, true}, {"/sys/fs/cgroup/user.slice/user-1.slice/session-1.scope", 1, false}, {"/sys/fs/cgroup/system.slice/runner.service", 1, false},
+		{"/sys/fs/cgroup/system.slice/runner.service", 0, true}, {"/sys/fs/cgroup", 0, false}, {"/sys/fs/cgroup/mine", 0, false},
 	} {
-		if got := managed(tree(t, map[string]string{"proc/self/cgroup": member})); got != want {
-			t.Errorf("%s: %v", member, got)
+		if got := managed(root, c.dir, c.uid); got != c.want {
+			t.Errorf("%s of %d: %v", c.dir, c.uid, got)
+		}
+	}
+}
+
+func TestCgroupFrom(t *testing.T) {
+	for dir, want := range map[string]string{
+		"sys/fs/cgroup/user.slice/snug-7.scope/": "a scope of the user's systemd", "sys/fs/cgroup/user.slice/app.scope/": "a subtree that was left to the caller",
+	} {
+		f := Facts{UID: 1000}
+		root := tree(t, with(cgroupFiles(dir, "memory\n"), "proc/self/mountinfo", v2Mounts, "proc/self/cgroup", "0::/"+strings.TrimSuffix(strings.TrimPrefix(dir, "sys/fs/cgroup/"), "/")+"\n"))
+		f.gatherCgroup(root, "")
+		if f.CgroupFrom != want || f.Memory == 0 {
+			t.Errorf("%s: %+v", dir, f)
+		}
+		if f.gatherCgroup(root, "/"+dir); f.CgroupFrom != "$SNUG_CGROUP" || f.CgroupManaged {
+			t.Errorf("named: %+v", f)
 		}
 	}
 }

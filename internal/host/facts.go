@@ -55,6 +55,12 @@ type Facts struct {
 	CgroupManaged bool
 	// CgroupControllers are the controllers that CgroupDir has: "memory", "pids".
 	CgroupControllers []string
+	// CgroupFrom says in words how the caller came by CgroupDir.
+	CgroupFrom string
+	// Memory is the size of the machine's memory in bytes. Read with the cgroup.
+	Memory int64
+	// Devices are the block devices of the paths that were asked for.
+	Devices map[string]Device
 }
 
 // IDRange is one line of /etc/subuid or /etc/subgid: Count ids from Start up.

@@ -20,6 +20,9 @@ type Want struct {
 	RootEtc string
 	// Cgroup asks for a cgroup v2 subtree that the caller may write.
 	Cgroup bool
+	// Devices are paths, devices and numbers of devices whose block device is
+	// asked for.
+	Devices []string
 }
 
 // Gather looks at the machine and the caller. What is merely missing is left
@@ -47,9 +50,13 @@ func Gather(want Want) (Facts, error) {
 		}
 	}
 	if want.Cgroup {
-		named := os.Getenv("SNUG_CGROUP")
-		f.CgroupDir, f.CgroupControllers, f.CgroupWhy = cgroupSubtree("/", named)
-		f.CgroupManaged = named == "" && managed("/")
+		f.gatherCgroup("/", os.Getenv("SNUG_CGROUP"))
+	}
+	for _, name := range want.Devices {
+		if f.Devices == nil {
+			f.Devices = map[string]Device{}
+		}
+		f.Devices[name] = blockDevice("/", name)
 	}
 	return f, nil
 }

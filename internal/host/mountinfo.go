@@ -14,6 +14,7 @@ type mountEntry struct {
 	point   string // where
 	options string // of this mount: "ro,nosuid"
 	fstype  string
+	source  string // what is mounted: "/dev/sda1", "tmpfs"
 	super   string // options of the file system: "rw,memory"
 }
 
@@ -65,6 +66,7 @@ func parseMount(line string) (mountEntry, bool) {
 		point:   unescape(left[4]),
 		options: left[5],
 		fstype:  right[0],
+		source:  unescape(right[1]),
 		super:   right[len(right)-1],
 	}, true
 }

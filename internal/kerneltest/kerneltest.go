@@ -35,7 +35,10 @@ import (
 //	net       a network namespace whose loopback interface comes up
 //	mqueue    a POSIX message queue file system of a new ipc namespace
 //	timens    a time namespace with clock offsets
-//	cgroup2   a cgroup v2 directory of our own with memory and pids controllers
+//	cgroup2   a cgroup v2 directory of our own with memory and pids controllers, or
+//	          a systemd of the user's that can make one
+//	cpu       the controller cpu there; the same for cpuset and hugetlb
+//	io        the controller io there, and a directory on a disk; see Disk
 func Features() []string {
 	names := make([]string, 0, len(probes))
 	for name := range probes {

@@ -53,8 +53,42 @@ func TestEveryFeatureHasAnAnswer(t *testing.T) {
 	for _, name := range Features() {
 		t.Logf("%s: %v", name, Probe(name))
 	}
-	if len(Features()) < 9 {
+	if len(Features()) < 13 {
 		t.Errorf("only these features: %v", Features())
+	}
+}
+
+func TestDiskIsOnADisk(t *testing.T) {
+	if _, err := diskDir(); err != nil {
+		t.Skip(err)
+	}
+	dir := Disk(t)
+	if err := os.WriteFile(filepath.Join(dir, "file"), nil, 0o600); err != nil {
+		t.Error(err)
+	}
+	t.Setenv("SNUG_TEST_DISK", dir)
+	if got, err := diskDir(); got != dir || err != nil {
+		t.Errorf("got %q, %v", got, err)
+	}
+	t.Setenv("SNUG_TEST_DISK", "/proc")
+	if got, _ := diskDir(); got == "/proc" {
+		t.Error("/proc is no disk")
+	}
+}
+
+func TestControllersThatAreNotThere(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "cgroup.controllers"), []byte("cpu memory pids\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := makeCgroup(dir, []string{"memory", "pids"}); err != nil {
+		t.Error(err)
+	}
+	if err := makeCgroup(dir, []string{"memory", "cpuset"}); err == nil || !strings.Contains(err.Error(), "cpuset is not delegated") {
+		t.Errorf("got %v", err)
+	}
+	if err := makeCgroup(dir+"/none", nil); err == nil {
+		t.Error("there is no such group")
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"os/user"
-	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -110,62 +109,4 @@ func firstRange(table string) (r [2]string, err error) {
 		}
 	}
 	return r, fmt.Errorf("%s has no line for %s", table, me.Username)
-}
-
-// makeCgroup makes and removes a directory in the caller's own cgroup v2, where
-// memory and process numbers can be limited; cgroups(7). The user's systemd can
-// make one, too.
-func makeCgroup() error {
-	err := makeOwnCgroup()
-	if _, bus := os.Stat(fmt.Sprintf("/run/user/%d/bus", os.Getuid())); bus == nil {
-		return nil
-	}
-	return err
-}
-
-func makeOwnCgroup() error {
-	dir, err := ownCgroup()
-	if err != nil {
-		return err
-	}
-	controllers, err := os.ReadFile(filepath.Join(dir, "cgroup.controllers"))
-	if err != nil {
-		return err
-	}
-	for _, want := range []string{"memory", "pids"} {
-		if !bytes.Contains(controllers, []byte(want)) {
-			return fmt.Errorf("the controller %s is not delegated to %s", want, dir)
-		}
-	}
-	sub := filepath.Join(dir, fmt.Sprintf("kerneltest-%d", os.Getpid()))
-	return errors.Join(os.Mkdir(sub, 0o755), os.Remove(sub))
-}
-
-// ownCgroup is the directory of the caller's cgroup in the v2 hierarchy.
-func ownCgroup() (string, error) {
-	text, err := os.ReadFile("/proc/self/cgroup")
-	if err != nil {
-		return "", err
-	}
-	for line := range strings.Lines(string(text)) {
-		if path, ok := strings.CutPrefix(strings.TrimSpace(line), "0::"); ok {
-			root, err := cgroup2Mount()
-			// Where Snug moves the processes of a subtree that it divides.
-			return strings.TrimSuffix(filepath.Join(root, path), "/snug-outside"), err
-		}
-	}
-	return "", errors.New("there is no cgroup v2 hierarchy")
-}
-
-func cgroup2Mount() (string, error) {
-	text, err := os.ReadFile("/proc/self/mounts")
-	if err != nil {
-		return "", err
-	}
-	for line := range strings.Lines(string(text)) {
-		if f := strings.Fields(line); len(f) > 2 && f[2] == "cgroup2" {
-			return f[1], nil
-		}
-	}
-	return "", errors.New("no cgroup2 file system is mounted")
 }

@@ -38,7 +38,11 @@ func init() {
 		"timens":  {inNamespaces("timens"), newTimeNamespace},
 		"subid":   {mapRange, waitForMap},
 		"pty":     {openPty, nil},
-		"cgroup2": {makeCgroup, nil},
+		"cgroup2": {controllers("memory", "pids"), nil},
+		"cpu":     {controllers("cpu"), nil},
+		"cpuset":  {controllers("cpuset"), nil},
+		"io":      {limitsIO, nil},
+		"hugetlb": {controllers("hugetlb"), nil},
 	}
 	if p := probes[os.Getenv(insideEnv)]; p != nil {
 		os.Exit(runInside(p))

@@ -203,6 +203,19 @@ func (b *Builder) Barrier(a Action) {
 	b.Do(a.Label, Recvfrom, Reg(child.RegControl), b.Space(8), Num(8), Num(0), Num(0), Num(0)).Min(1)
 }
 
+// Hold says what holds a limit, unless something else does already; it reports
+// whether that is so.
+func (b *Builder) Hold(limit, by string) bool {
+	if b.Held[limit] != "" {
+		return false
+	}
+	if b.Held == nil {
+		b.Held = map[string]string{}
+	}
+	b.Held[limit] = by
+	return true
+}
+
 // Last is the step that was added last.
 func (b *Builder) Last() Step { return Step{b, len(b.Program.Steps) - 1} }
 

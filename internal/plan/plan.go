@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/snug-sandbox/snug/internal/cgroupfs"
 	"github.com/snug-sandbox/snug/internal/child"
@@ -32,6 +33,8 @@ type Plan struct {
 	Replaced []int  // of Files: the terminal takes their place inside
 	Cgroup   Cgroup // limits that a control group holds
 
+	Held map[string]string // what holds a limit, by its key: "limits.memory"
+
 	Notes []string // what was decided against the wish of the profile, and why
 }
 
@@ -50,7 +53,10 @@ type Action struct {
 type Cgroup struct {
 	Dir    string    // the delegated directory to make it in
 	Values []Setting // files to write, in order
-	Count  []string  // controllers that are to count, though nothing is set
+	Count  []string  // controllers that shall count, beside those of Values
+
+	// CPUTime is the CPU time after which the parent ends all processes; 0: none.
+	CPUTime time.Duration
 }
 
 // Setting is a value of a control group's file.
@@ -61,9 +67,7 @@ func (p *Plan) Print(w io.Writer) error {
 	if _, err := fmt.Fprintf(w, "clone %s\n", CloneFlags.Format(p.Namespaces)); err != nil {
 		return err
 	}
-	for _, s := range p.Cgroup.Values {
-		fmt.Fprintf(w, "parent write %s to %s\n", s.Value, s.File)
-	}
+	p.Cgroup.print(w)
 	for i, a := range p.Barriers {
 		fmt.Fprintf(w, "parent at barrier %d: %s: %v\n", i, a.Label, a.Command)
 	}
@@ -71,6 +75,18 @@ func (p *Plan) Print(w io.Writer) error {
 		fmt.Fprintf(w, "note: %s\n", n)
 	}
 	return p.Program.Print(w)
+}
+
+func (c Cgroup) print(w io.Writer) {
+	if len(c.Count) > 0 {
+		fmt.Fprintf(w, "parent enable %s\n", strings.Join(c.Count, ", "))
+	}
+	for _, s := range c.Values {
+		fmt.Fprintf(w, "parent write %s to %s\n", s.Value, s.File)
+	}
+	if c.CPUTime > 0 {
+		fmt.Fprintf(w, "parent watch cpu.stat up to %v\n", c.CPUTime)
+	}
 }
 
 // String is what Print writes.

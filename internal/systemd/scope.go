@@ -29,21 +29,37 @@ func Scope(pid int, description string) error {
 	defer cancel()
 	bus, err := userBus(ctx)
 	if err != nil {
-		return fmt.Errorf("the user's systemd cannot be reached: %w", err)
+		return fmt.Errorf("systemd cannot be reached: %w", err)
 	}
 	defer bus.Close()
 	if delegated(ctx, bus, pid) {
 		return nil
 	}
 	if err := start(ctx, bus, pid, description); err != nil {
-		return fmt.Errorf("the user's systemd makes no scope: %w", err)
+		return fmt.Errorf("systemd makes no scope: %w", err)
 	}
 	return nil
 }
 
-// userBus connects to the user's bus. Without DBUS_SESSION_BUS_ADDRESS it is
-// where systemd puts it.
+// Delegated reports whether the unit that a process of the caller's is in was
+// left to it by systemd.
+func Delegated(pid int) (bool, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	bus, err := userBus(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer bus.Close()
+	return delegated(ctx, bus, pid), nil
+}
+
+// userBus connects to the user's bus, for root to the system's. Without
+// DBUS_SESSION_BUS_ADDRESS it is where systemd puts it.
 func userBus(ctx context.Context) (*dbus.Conn, error) {
+	if os.Getuid() == 0 {
+		return dbus.Connect("unix:path=/run/dbus/system_bus_socket", dbus.WithContext(ctx))
+	}
 	address := os.Getenv("DBUS_SESSION_BUS_ADDRESS")
 	if address == "" {
 		dir := os.Getenv("XDG_RUNTIME_DIR")

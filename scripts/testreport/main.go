@@ -1,7 +1,7 @@
 // Command testreport reads the output of `go test -json` and writes what a
 // person wants to see of it: one line for each package, everything that a
 // failed test said, and at the end every skipped test with its reason. It
-// exits 1 when anything failed.
+// exits 1 when anything failed, or never ended.
 package main
 
 import (
@@ -9,7 +9,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -56,6 +58,7 @@ func write(out io.Writer, in io.Reader) (ok bool, err error) {
 			return false, err
 		}
 	}
+	r.writeUnfinished()
 	r.writeSkips()
 	return !r.failed, nil
 }
@@ -113,7 +116,8 @@ func (r *report) tell(key string) {
 // before the framework's own line.
 func (r *report) skip(key string, e event) {
 	if e.Test == "" {
-		return // a package without tests
+		delete(r.said, key) // a package without tests
+		return
 	}
 	reason := "no reason given"
 	for _, text := range r.said[key] {
@@ -124,6 +128,15 @@ func (r *report) skip(key string, e event) {
 	}
 	r.skips = append(r.skips, fmt.Sprintf("%s %s: %s", e.Package, e.Test, reason))
 	delete(r.said, key)
+}
+
+// writeUnfinished tells of tests whose end is missing: what ran them was ended.
+func (r *report) writeUnfinished() {
+	for _, key := range slices.Sorted(maps.Keys(r.said)) {
+		fmt.Fprintf(r.out, "did not end: %s\n", key)
+		r.tell(key)
+		r.failed = true
+	}
 }
 
 func (r *report) writeSkips() {

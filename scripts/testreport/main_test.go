@@ -45,6 +45,17 @@ func TestFailureIsToldWhole(t *testing.T) {
 	}
 }
 
+func TestWhatNeverEndedFails(t *testing.T) {
+	var out strings.Builder
+	ok, err := write(&out, strings.NewReader(`{"Action":"output","Package":"m/a","Test":"TestHangs","Output":"    so far\n"}`+"\n"))
+	if ok || err != nil {
+		t.Errorf("got %v, %v", ok, err)
+	}
+	if want := "did not end: m/a TestHangs\n    so far\nno test was skipped\n"; out.String() != want {
+		t.Errorf("got %q, want %q", out.String(), want)
+	}
+}
+
 func TestBuildFailureFails(t *testing.T) {
 	var out strings.Builder
 	ok, _ := write(&out, strings.NewReader(`{"ImportPath":"m/b","Action":"build-output","Output":"b.go:1: syntax\n"}

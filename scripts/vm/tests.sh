@@ -1,8 +1,15 @@
-# Runs in the test machine: what scripts/test-vm describes, as events for
-# scripts/testreport. It exits 1 when anything failed.
-export SNUG_TEST_MUST=userns,proc,overlay,net,mqueue,timens,subid,pty,cgroup2
+# Runs in the test machine: the chapters that the arguments name, as events for
+# scripts/testreport. It exits 1 when anything failed. Every chapter leaves the
+# machine as it found it.
 work=$PWD
 failed=0
+
+# must lists the features that no test may skip for.
+must=userns,proc,overlay,net,mqueue,timens,subid,pty,cgroup2,cpu,cpuset,io
+
+# elsewhere is what needs no other kernel, but hundreds of programs, or shells
+# that are slow when they are emulated.
+elsewhere='^TestScripts$/^(completion_|man_page|run_exit_code)'
 
 # verdict prints go test's line for a package.
 verdict() {
@@ -16,40 +23,100 @@ verdict() {
 
 # tests CONTEXT NAME [ARG...] runs the tests of a package.
 tests() {
-	local context=$1 name=$2 folder=${2//+//} start=$SECONDS status=0
-	[ "$name" != .test ] || folder=.test
+	local context=$1 name=$2 more='' folder start=$SECONDS status=0
 	shift 2
-	cd "$work/src/${folder%.test}"
-	as "$context" "$work/bin/test2json" -t -p "$context:${folder%.test}" \
-		"$work/tests/$name" -test.v=test2json -test.timeout=4m "$@" || status=$?
-	verdict $status "$context:/${folder%.test}" $((SECONDS - start))
+	folder=${name//+//}
+	cd "$work/src/${folder#snug}"
+	[ "$context" != tree ] || more=,hugetlb
+	SNUG_TEST_MUST=$must$more as "$context" "$work/bin/test2json" -t -p "$SNUG_VM_GUEST/$context/$folder" \
+		"$work/tests/$name.test" -test.v=test2json -test.timeout=12m -test.skip="$elsewhere" "$@" || status=$?
+	verdict $status "$SNUG_VM_GUEST/$context/$folder" $((SECONDS - start))
 	cd "$work"
 }
 
-# refuses NAME CONTEXT TEXT REMEDY ARG... wants `snug run ARG...` to exit 125
-# with both texts.
-refuses() {
-	local name=$1 context=$2 text=$3 remedy=$4 output status=0
-	shift 4
-	output=$(as "$context" "$work/bin/snug" run "$@" 2>&1) || status=$?
-	if [ $status = 125 ] && [[ $output == *"$text"* && $output == *"$remedy"* ]]; then
-		verdict 0 "$name" 0
-	else
-		printf 'snug run %s: exit code %d, wanted 125, "%s" and "%s":\n%s\n' "$*" $status "$text" "$remedy" "$output"
-		verdict 1 "$name" 0
-	fi
+# names lists the packages, with a + for each slash.
+names() {
+	local file
+	for file in tests/*.test; do
+		basename "$file" .test
+	done
 }
 
-for file in tests/*.test tests/.test; do
-	[ ! -e "$file" ] || tests service "${file#tests/}"
-done
-for context in plain login; do
-	tests $context .test -test.run='Limit|Cgroup'
-	tests $context internal+host.test -test.run='Limit|Cgroup'
-done
+suite() {
+	local name
+	for name in $(names); do
+		tests service "$name"
+	done
+}
 
-sysctl -q -w kernel.unprivileged_userns_clone=0
-refuses nouserns service 'kernel.unprivileged_userns_clone is 0' 'sysctl -w kernel.unprivileged_userns_clone=1' -- true
-sysctl -q -w kernel.unprivileged_userns_clone=1
-refuses nosess nosess 'there is no user bus' 'systemd-run --user --scope -p Delegate=yes' --memory 64MiB -- true
+# only joins the lines of standard input into an expression for -test.run.
+only() { echo "^($(paste -s -d '|'))\$"; }
+
+groups() {
+	local context name
+	for context in plain login tree; do
+		for name in $(names); do
+			grep -v / "tests/$name.groups" >/tmp/list && tests $context "$name" "-test.run=$(only </tmp/list)"
+			sed -n 's|^txtar/||p' "tests/$name.groups" >/tmp/list
+			[ ! -s /tmp/list ] || tests $context "$name" "-test.run=^TestScripts\$/$(only </tmp/list)"
+		done
+	done
+}
+
+# snug_says NAME STATUS CONTEXT TEXT... -- ARG... wants `snug ARG...` to exit
+# with the status and to say all the texts.
+snug_says() {
+	local name=$SNUG_VM_GUEST/$1 want=$2 context=$3 output status=0 texts=() text bad=0
+	shift 3
+	while [ "$1" != -- ]; do
+		texts+=("$1")
+		shift
+	done
+	shift
+	output=$(as "$context" "$work/bin/snug" "$@" 2>&1) || status=$?
+	[ $status = "$want" ] || bad=1
+	for text in "${texts[@]}"; do
+		[[ $output == *"$text"* ]] || bad=1
+	done
+	[ $bad = 0 ] || printf 'snug %s: exit code %d, wanted %d and all of%s:\n%s\n' "$*" $status "$want" "$(printf ' "%s"' "${texts[@]}")" "$output"
+	verdict $bad "$name" 0
+}
+
+# limits VALUE... writes a profile with these limits and prints its name.
+limits() {
+	{
+		echo '[limits]'
+		printf '%s\n' "$@"
+	} >"$work/limits.toml"
+	echo "$work/limits.toml"
+}
+
+refusals() {
+	local drop_in=/etc/systemd/system/user@.service.d controllers='Delegate=cpu cpuset io memory pids'
+
+	variant default
+	snug_says default/memory 0 service -- run --memory 64MiB --pids 50 -- true
+	snug_says default/cpuset 125 service cpuset "$drop_in" "$controllers" -- run -p default -p "$(limits 'cpuset = "0"')" -- true
+	snug_says default/cpuset-login 125 login cpuset "$drop_in" "$controllers" -- run -p default -p "$(limits 'cpuset = "0"')" -- true
+	variant full
+	snug_says full/cpuset 0 service -- run -p default -p "$(limits 'cpuset = "0"')" -- true
+
+	variant nouserns
+	snug_says nouserns/run 125 service 'kernel.unprivileged_userns_clone is 0' 'sysctl -w kernel.unprivileged_userns_clone=1' -- run -- true
+	variant userns
+	snug_says userns/run 0 service -- run -- true
+
+	snug_says nosess/memory 125 nosess 'there is no user bus' 'systemd-run --user --scope -p Delegate=yes' -- run --memory 64MiB -- true
+	snug_says nosess/run 0 nosess -- run -- true
+}
+
+# old_groups is for a machine whose controllers are cgroup v1's.
+old_groups() {
+	snug_says memory 125 service 'cgroup v1 host' -- run --memory 64MiB -- true
+	snug_says run 0 service -- run -- true
+}
+
+for chapter; do
+	$chapter
+done
 exit $failed
