@@ -98,9 +98,16 @@ func TestAccount(t *testing.T) {
 	if err := (Config{Account: true}).Plan(delegated, b); err != nil || b.Cgroup.Dir == "" || strings.Join(b.Cgroup.Count, " ") != "cpu io memory pids" {
 		t.Errorf("%+v, %v", b.Cgroup, err)
 	}
-	b = plan.NewBuilder([]int{0})
-	if err := (Config{Account: true}).Plan(host.Facts{CgroupWhy: "no cgroup v2"}, b); err != nil || b.Cgroup.Dir != "" || len(b.Notes) != 1 || !strings.Contains(b.Notes[0], "no cgroup v2") {
-		t.Errorf("%+v, %v", b.Plan, err)
+	nowhere := host.Facts{CgroupWhy: "no cgroup v2"}
+	for _, c := range []Config{{Count: true}, {Account: true, Enforce: BestEffort}} {
+		b = plan.NewBuilder([]int{0})
+		if err := c.Plan(nowhere, b); err != nil || b.Cgroup.Dir != "" || len(b.Notes) != 1 || !strings.Contains(b.Notes[0], "no cgroup v2") {
+			t.Errorf("%+v, %v", b.Notes, err)
+		}
+	}
+	p := new(problem.Problem)
+	if err := (Config{Account: true}).Plan(nowhere, plan.NewBuilder([]int{0})); !errors.As(err, &p) || p.What != "limits.account" || !strings.Contains(p.Why, "no cgroup v2") || p.Fix == "" {
+		t.Errorf("%v", err)
 	}
 }
 

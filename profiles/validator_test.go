@@ -123,13 +123,14 @@ func validWord(word string, arg any, schema object, v any) bool {
 			}
 		}
 		return true
-	case "anyOf":
+	case "anyOf", "oneOf":
+		fits := 0
 		for _, s := range arg.([]any) {
 			if valid(s.(object), v) {
-				return true
+				fits++
 			}
 		}
-		return false
+		return fits == 1 || fits > 1 && word == "anyOf"
 	case "allOf":
 		for _, s := range arg.([]any) {
 			if !valid(s.(object), v) {

@@ -25,7 +25,7 @@ func reached(s spec.Spec, r *snug.Result) (list []error) {
 	if u.OOMKills > 0 {
 		killed := "the kernel killed " + count(u.OOMKills, "process", "processes") + peak(u)
 		if slices.Contains(r.LimitsReached, "limits.memory") {
-			add("limits.memory", s.Limits.Memory.String()+" was reached, and "+killed, "give it more with --memory, or have it use less")
+			add("limits.memory", limitText(s.Limits.Memory != 0, s.Limits.Memory.String())+" was reached, and "+killed, "give it more with --memory, or have it use less")
 		} else {
 			add("memory", "not the sandbox's own limit, but that of a control group above or all of the machine's memory was used up, and "+killed, "")
 		}
@@ -33,12 +33,20 @@ func reached(s spec.Spec, r *snug.Result) (list []error) {
 	if u.PIDsRefused > 0 {
 		refused := count(u.PIDsRefused, "new process was refused", "new processes were refused")
 		if slices.Contains(r.LimitsReached, "limits.pids") {
-			add("limits.pids", fmt.Sprintf("%d was reached, and %s", s.Limits.PIDs, refused), "allow more with --pids")
+			add("limits.pids", limitText(s.Limits.PIDs != 0, fmt.Sprint(s.Limits.PIDs))+" was reached, and "+refused, "allow more with --pids")
 		} else {
 			add("pids", "not the sandbox's own limit, but that of a control group above was reached, and "+refused, "")
 		}
 	}
 	return list
+}
+
+// limitText is the limit that the profile set, or words for one that came later.
+func limitText(is bool, text string) string {
+	if is {
+		return text
+	}
+	return "a limit that snug update set"
 }
 
 func peak(u *snug.Usage) string {
