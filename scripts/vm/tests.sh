@@ -7,9 +7,9 @@ failed=0
 # must lists the features that no test may skip for.
 must=userns,proc,overlay,net,mqueue,timens,subid,pty,cgroup2,cpu,cpuset,io
 
-# elsewhere is what needs no other kernel, but hundreds of programs, or shells
-# that are slow when they are emulated.
-elsewhere='^TestScripts$/^(completion_|man_page|run_exit_code)'
+# elsewhere is what needs no other kernel, but hundreds of programs or mounts, or
+# shells that are slow when they are emulated.
+elsewhere='^TestScripts$/^(completion_|man_page|run_exit_code)|^TestSameAsBubblewrap$/^many_binds$'
 
 # verdict prints go test's line for a package.
 verdict() {
