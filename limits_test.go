@@ -336,7 +336,7 @@ func TestLimitOfCPUTime(t *testing.T) {
 
 func TestLimitOfTraffic(t *testing.T) {
 	kerneltest.Require(t, "userns", "proc", "cgroup2", "io")
-	dir := t.TempDir()
+	dir := kerneltest.Disk(t)
 	const rate = 4 << 20
 	var s snug.Spec
 	s.Mounts = []mounts.Mount{{Source: dir, Target: "/data", Writable: true}}
