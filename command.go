@@ -70,6 +70,7 @@ type Cmd struct {
 	canceled error
 	onStop   func() // the command was stopped
 	onClone  func() // the child builds the sandbox
+	last     bool   // this process ends with the run
 	cgroup   *cgroupfs.Group
 	result   *Result
 }

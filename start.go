@@ -79,6 +79,7 @@ func (c *Cmd) launch() error {
 	c.cgroup = group
 	p, err := child.Start(&c.plan.Program, child.Options{
 		Flags: c.plan.Namespaces, Files: fds, Killer: c.plan.Killer, Linger: c.plan.Linger, Remain: c.plan.Remain, CgroupFD: group.FD(),
+		Inherited: c.inherits(), Idle: c.idle(),
 	})
 	if err != nil {
 		group.Remove()
@@ -107,6 +108,16 @@ func (c *Cmd) launch() error {
 		return c.abandon(err)
 	}
 	return c.setupFailed(outcome, detail)
+}
+
+// inherits reports whether the command gets no descriptor that was opened here.
+func (c *Cmd) inherits() bool {
+	for _, f := range c.files {
+		if f != nil && f != os.Stdin && f != os.Stdout && f != os.Stderr {
+			return false
+		}
+	}
+	return true
 }
 
 // detail is what the failed step's memory says.
