@@ -20,8 +20,8 @@ func needsAhead(t *testing.T) {
 	t.Skip("needs go test -ldflags=-E=snug_ahead")
 }
 
-// While the arguments are read the first process is there, and asleep. So are
-// not, for long, the processes that make it.
+// While the arguments are read the first process is there, asleep. It is the last
+// child in the list: before it comes the one that made it, a zombie by now.
 const waiting = `mkfifo args; bwrap --unshare-all --args 9 9<>args & program=$!; disown
 until sleep 0.05; set -- $(cat /proc/$program/task/*/children); first=${*: -1}; grep -q "^State:.S" /proc/$first/status; do :; done 2>/dev/null
 gone() { kill -KILL $program; while [ -e /proc/$first/status ]; do sleep 0.05; done; echo gone; }
