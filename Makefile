@@ -16,7 +16,7 @@ all: build
 # Everything is rebuilt that changed: the go command knows better than make.
 build:
 	mkdir -p bin
-	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=$(VCS) -ldflags=-s -o bin/ ./cmd/...
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=$(VCS) -ldflags='-s -E snug_ahead' -o bin/ ./cmd/...
 
 demo:
 	scripts/demo

@@ -74,6 +74,7 @@ type Cmd struct {
 	canceled error
 	onStop   func() // the command was stopped
 	onClone  func() // the child builds the sandbox
+	last     bool   // this process ends with the run
 	cgroup   *cgroupfs.Group
 	instance *Instance // for Started
 	enter    *entrance // the command is one more in a running sandbox

@@ -29,6 +29,7 @@ func Main(c *Cmd) (*Result, error) {
 	if c.Stderr == nil {
 		c.Stderr = os.Stderr
 	}
+	c.last = true
 	if c.Spec.Inherit != nil {
 		return mainInherit(c)
 	}
@@ -44,8 +45,6 @@ func Main(c *Cmd) (*Result, error) {
 		return c.Result(), err
 	}
 	go c.forward(signals)
-	idle := time.AfterFunc(idleAfter, releaseMemory)
-	defer idle.Stop()
 	c.Wait()
 	return c.Result(), nil
 }
@@ -62,14 +61,20 @@ func mainInherit(c *Cmd) (*Result, error) {
 	if err := c.Start(); err != nil {
 		return c.Result(), err
 	}
-	idle := time.AfterFunc(idleAfter, releaseMemory)
-	defer idle.Stop()
 	c.Wait()
 	return c.Result(), nil
 }
 
 // idleAfter is how long a command runs before Main gives memory back.
 const idleAfter = 200 * time.Millisecond
+
+// idle is how long the command runs before memory is given back; 0 without Main.
+func (c *Cmd) idle() time.Duration {
+	if c.last {
+		return idleAfter
+	}
+	return 0
+}
 
 func notify(signals chan<- os.Signal) {
 	for _, s := range forwarded {

@@ -134,6 +134,7 @@ func (c *Cmd) launch() error {
 func (c *Cmd) clone(fds []int) (*child.Process, error) {
 	options := child.Options{
 		Flags: c.plan.Namespaces, Files: fds, Killer: c.plan.Killer, Linger: c.plan.Linger, Remain: c.plan.Remain, CgroupFD: c.cgroup.FD(),
+		Inherited: c.inherits(), Idle: c.idle(),
 	}
 	if c.enter != nil {
 		return c.cloneEntering(options)
@@ -143,6 +144,16 @@ func (c *Cmd) clone(fds []int) (*child.Process, error) {
 		return nil, cloneProblem(c.plan, err)
 	}
 	return p, nil
+}
+
+// inherits reports whether the command gets no descriptor that was opened here.
+func (c *Cmd) inherits() bool {
+	for _, f := range c.files {
+		if f != nil && f != os.Stdin && f != os.Stdout && f != os.Stderr {
+			return false
+		}
+	}
+	return true
 }
 
 // detail is what the failed step's memory says.

@@ -127,6 +127,8 @@ func (c *Cmd) await() (child.Outcome, error) {
 	p := c.process
 	for {
 		switch p.Receive().Kind {
+		case child.Idle:
+			go releaseMemory()
 		case child.Stopped:
 			if c.onStop != nil {
 				c.onStop()
@@ -134,7 +136,7 @@ func (c *Cmd) await() (child.Outcome, error) {
 		case child.Ended:
 			if c.plan.Remain {
 				outcome := p.Outcome()
-				go p.Wait()
+				c.leave(p)
 				return outcome, nil
 			}
 		case child.Done:
@@ -142,11 +144,19 @@ func (c *Cmd) await() (child.Outcome, error) {
 				return p.Wait()
 			}
 			outcome := p.Outcome()
-			go p.Wait()
+			c.leave(p)
 			return outcome, nil
 		case child.Gone:
 			return p.Wait()
 		}
+	}
+}
+
+// leave has the process that stays waited for once it ends. A process that ends
+// itself leaves that to whoever inherits its children.
+func (c *Cmd) leave(p *child.Process) {
+	if !c.last {
+		go p.Wait()
 	}
 }
 

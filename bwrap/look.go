@@ -65,6 +65,12 @@ func effectiveCapabilities() uint64 {
 	return uint64(data[0].Effective) | uint64(data[1].Effective)<<32
 }
 
+// keep keeps a descriptor of the caller's for us, the command does not get it.
+func keep(fd int) {
+	child.Touch()
+	unix.CloseOnExec(fd)
+}
+
 // readAll reads a descriptor of the caller to its end. It stays open: named
 // twice, the second time it is empty.
 func readAll(fd int) ([]byte, error) {
@@ -77,7 +83,7 @@ func readAll(fd int) ([]byte, error) {
 		case err != nil:
 			return nil, err
 		case n == 0:
-			unix.CloseOnExec(fd)
+			keep(fd)
 			return content, nil
 		}
 		content = append(content, buf[:max(n, 0)]...)
@@ -94,6 +100,6 @@ func pathOf(fd int) (string, mounts.FileID, error) {
 	if err := unix.Fstat(fd, &stat); err != nil {
 		return "", mounts.FileID{}, err
 	}
-	unix.CloseOnExec(fd)
+	keep(fd)
 	return path, mounts.FileID{Major: unix.Major(stat.Dev), Minor: unix.Minor(stat.Dev), Inode: stat.Ino}, nil
 }

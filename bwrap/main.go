@@ -66,7 +66,7 @@ func (b run) do() int {
 	}
 	for _, fd := range []*int{r.UserFD, r.User2FD, r.PIDFD, r.SyncFD, r.BlockFD, r.UsernsBlockFD, r.InfoFD, r.StatusFD} {
 		if fd != nil {
-			unix.CloseOnExec(*fd) // for us, not for the command
+			keep(*fd)
 		}
 	}
 	cmd := &snug.Cmd{Spec: s}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -186,6 +187,12 @@ func (b *builder) enter(fenced bool) {
 	if b.readonlyRoot() {
 		b.Do("make the root read-only", plan.MountSetattr, plan.Reg(b.root), b.Text(""), atFlags(unix.AT_EMPTY_PATH),
 			b.attr(unix.MOUNT_ATTR_RDONLY, 0, 0), plan.Num(attrSize))
+	}
+	if !b.attachScratch() {
+		// Closed as it is, it would have the kernel wait for all processors once
+		// more: with the host's tree it goes in the same wait.
+		b.Do("have the scratch file system go with the host's tree", plan.MoveMount, plan.Reg(b.scratch), b.Text(""), plan.Cwd, b.Text("/proc"),
+			moveFlags(unix.MOVE_MOUNT_F_EMPTY_PATH)).Accept(syscall.ENOENT, syscall.ENOTDIR)
 	}
 	b.Do("go to the new root", plan.Fchdir, plan.Reg(b.root))
 	// With one directory for both the old root ends up on top of the new one

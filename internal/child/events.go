@@ -16,6 +16,7 @@ const (
 	Stopped                   // the command was stopped by signal Arg
 	Ended                     // the command has ended, others are waited for
 	Barrier                   // the child waits for Release; Arg is the barrier's number
+	Idle                      // the command has run for the time that Options.Idle gives
 	Terminal                  // File is the master end of the sandbox's terminal
 )
 
@@ -38,17 +39,16 @@ func (p *Process) Receive() Event {
 	var msg [2]byte
 	var oob [32]byte
 	for {
-		n, oobn, _, _, err := syscall.Recvmsg(p.control, msg[:], oob[:], syscall.MSG_CMSG_CLOEXEC)
-		switch {
-		case err == syscall.EINTR:
-			continue
-		case err != nil || n < 2:
+		n, oobn, err := p.receive(msg[:], oob[:])
+		if err != nil || n < 2 {
 			return Event{Kind: Gone}
 		}
 		arg := int(msg[1])
 		switch msg[0] {
 		case msgStarted:
 			return Event{Kind: Started}
+		case msgIdle:
+			return Event{Kind: Idle}
 		case msgStopped:
 			return Event{Kind: Stopped, Arg: arg}
 		case msgEnded:
@@ -61,6 +61,29 @@ func (p *Process) Receive() Event {
 			return Event{Kind: Terminal, File: receivedFile(oob[:oobn])}
 		}
 	}
+}
+
+// receive waits as a goroutine does, not as a thread in a system call: a thread
+// of Go's runtime would look after that some ten thousand times a second, on the
+// processors that the child needs.
+func (p *Process) receive(msg, oob []byte) (n, oobn int, err error) {
+	take := func(fd uintptr) bool {
+		for {
+			n, oobn, _, _, err = syscall.Recvmsg(int(fd), msg, oob, syscall.MSG_CMSG_CLOEXEC)
+			if err != syscall.EINTR {
+				return err != syscall.EAGAIN
+			}
+		}
+	}
+	conn, failed := p.control.SyscallConn()
+	if failed == nil {
+		failed = conn.Read(take)
+	}
+	if failed != nil { // Go's poller has no descriptors left
+		syscall.SetNonblock(int(p.fd), false)
+		take(p.fd)
+	}
+	return n, oobn, err
 }
 
 func receivedFile(oob []byte) int {
@@ -97,11 +120,11 @@ func (p *Process) send(op, arg uint8) {
 		return // the number may be somebody else's descriptor by now
 	}
 	msg := [2]byte{op, arg}
-	_, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, uintptr(p.control), uintptr(unsafe.Pointer(&msg)), 2, msgNoSignal|msgDontWait, 0, 0)
+	_, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, p.fd, uintptr(unsafe.Pointer(&msg)), 2, msgNoSignal|msgDontWait, 0, 0)
 	if errno == syscall.EAGAIN && op == opKillAll {
 		// Behind so many messages it would come too late; the end of all messages
 		// means the same.
-		syscall.Shutdown(p.control, syscall.SHUT_WR)
+		syscall.Shutdown(int(p.fd), syscall.SHUT_WR)
 	}
 }
 

@@ -13,6 +13,7 @@ type image struct {
 	memory []byte
 	data   []byte // of the program
 	region *region
+	static bool // the memory stays
 	moves  bool // the first process hands over to another one
 }
 
@@ -25,11 +26,16 @@ func newImage(size int) (*image, error) {
 	}
 	img := &image{memory: memory, region: (*region)(unsafe.Pointer(&memory[0]))}
 	img.region.entry = entryPoint()
+	img.clear()
+	return img, nil
+}
+
+// clear gives the region what it has before a program is loaded.
+func (img *image) clear() {
 	img.region.stack, img.region.moveStack = img.stackTop(0), img.stackTop(1)
 	for i := range img.region.regs {
 		img.region.regs[i] = ^uint64(0) // of all descriptors, the one that nobody has
 	}
-	return img, nil
 }
 
 // size is what p needs in an image.
@@ -113,7 +119,7 @@ func (img *image) stackTop(n uintptr) uintptr {
 }
 
 func (img *image) free() {
-	if img.memory != nil {
+	if img.memory != nil && !img.static {
 		syscall.Munmap(img.memory)
 		img.memory, img.region = nil, nil
 	}

@@ -48,10 +48,8 @@ func (p *Process) Command() int { return int(p.image.region.command) }
 func (p *Process) Wait() (Outcome, error) {
 	var status syscall.WaitStatus
 	var err error
-	for p.PID != 0 {
-		if _, err = syscall.Wait4(p.PID, &status, 0, nil); err != syscall.EINTR {
-			break
-		}
+	if p.PID != 0 {
+		status, err = waitFor(p.PID)
 	}
 	if err == syscall.ECHILD {
 		// The caller ignores SIGCHLD, so the kernel reaped it. What became of the
@@ -64,7 +62,7 @@ func (p *Process) Wait() (Outcome, error) {
 	}
 	p.mu.Lock()
 	p.closed = true
-	syscall.Close(p.control)
+	p.control.Close()
 	p.mu.Unlock()
 	p.image.free()
 	return o, err

@@ -23,6 +23,7 @@ const (
 // Messages to the supervisor: a letter and a byte.
 const (
 	msgStarted = 's' // the command was executed
+	msgIdle    = 'i' // it has run for a while
 	msgStopped = 't' // it was stopped by the signal
 	msgEnded   = 'e' // it has ended; others are waited for
 	msgDone    = 'd' // nothing is left but the sender, which ends
@@ -55,8 +56,16 @@ func reap(r *region) {
 	tell(r, msgStarted, 0)
 	r.polls[0].fd, r.polls[0].events = ControlFD, pollIn
 	r.polls[1].fd, r.polls[1].events = SignalFD, pollIn
+	timeout := uintptr(unsafe.Pointer(&r.idle))
+	if r.idle.Sec|r.idle.Nsec == 0 {
+		timeout = 0
+	}
 	for {
-		syscall.RawSyscall6(syscall.SYS_PPOLL, uintptr(unsafe.Pointer(&r.polls)), 2, 0, 0, 0, 0)
+		n, _, errno := syscall.RawSyscall6(syscall.SYS_PPOLL, uintptr(unsafe.Pointer(&r.polls)), 2, timeout, 0, 0, 0)
+		if n == 0 && errno == 0 {
+			tell(r, msgIdle, 0)
+			timeout = 0
+		}
 		if r.polls[0].revents != 0 {
 			obey(r)
 		}

@@ -3,7 +3,7 @@
 // with unsafe code; with package program it is all that has to be read to know
 // what happens between clone and execve.
 //
-// # Rules of the code in interpret.go and reap.go
+// # Rules of the code in interpret.go, reap.go, ahead.go and guess.go
 //
 // It runs in a process that was cloned from one thread of a Go program. There
 // is no scheduler, no garbage collector and no other thread, and any lock of
@@ -44,12 +44,20 @@ type region struct {
 
 	fullMask, callersMask uint64 // signals, while the first process is cloned
 
+	aheadFlags uint64   // namespaces of the process that was made ahead
+	aheadPID   int64    // its pid, or a negated errno
+	splitter   int64    // pid of the process that makes it
+	pair       [2]int32 // the control socket: the supervisor's end and the other
+	processor  uint32   // that makeAhead ran on
+	_          uint32
+
 	// Work space of the reaper.
 	linger   uint64
-	remain   uint64 // live on without the supervisor
-	killer   uint64 // one of the kill… constants
-	command  int64  // pid of the command, as the reaper sees it
-	ended    uint64 // the command has ended
+	remain   uint64           // live on without the supervisor
+	idle     syscall.Timespec // until the supervisor is told that the command runs on; 0: it is not
+	killer   uint64           // one of the kill… constants
+	command  int64            // pid of the command, as the reaper sees it
+	ended    uint64           // the command has ended
 	polls    [2]pollfd
 	status   int32
 	_        int32

@@ -1,8 +1,10 @@
 package child
 
 import (
+	"os"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/snug-sandbox/snug/internal/program"
 )
@@ -20,12 +22,14 @@ const MaxFiles = program.Registers - int(RegFiles) - 23
 
 // Options is what a run of a program needs beside the program.
 type Options struct {
-	Flags    uint64 // clone(2) flags of the first process: its namespaces
-	Files    []int  // descriptors of the caller, given to the program in registers
-	Killer   Killer // how everything is ended
-	Linger   bool   // wait for all processes, not only for the command
-	Remain   bool   // the same, and whether the supervisor lives or not
-	CgroupFD int    // directory of the cgroup to start in (CLONE_INTO_CGROUP), or 0
+	Flags     uint64        // clone(2) flags of the first process: its namespaces
+	Files     []int         // descriptors of the caller, given to the program in registers
+	Killer    Killer        // how everything is ended
+	Linger    bool          // wait for all processes, not only for the command
+	Remain    bool          // the same, and whether the supervisor lives or not
+	CgroupFD  int           // directory of the cgroup to start in (CLONE_INTO_CGROUP), or 0
+	Inherited bool          // Files, and all others that are open for the command, are as this program was started with them
+	Idle      time.Duration // an Event of that kind is sent once after this time; 0: never
 }
 
 // Killer says how the process that stays ends all others.
@@ -41,7 +45,8 @@ const (
 // Process is a started child.
 type Process struct {
 	PID     int // of the process that stays, in the caller's pid namespace
-	control int
+	control *os.File
+	fd      uintptr // of control
 	image   *image
 
 	mu     sync.Mutex // guards closed
@@ -53,6 +58,9 @@ type Process struct {
 func Start(p *program.Program, o Options) (*Process, error) {
 	if len(o.Files) > MaxFiles {
 		return nil, syscall.E2BIG
+	}
+	if started := handOver(p, o); started != nil {
+		return started, nil
 	}
 	img, err := newImage(size(p))
 	if err != nil {
@@ -79,21 +87,22 @@ func launch(img *image, o Options) (*Process, error) {
 		img.free()
 		return nil, syscall.Errno(-pid)
 	}
-	p := &Process{PID: int(pid), control: pair[0], image: img}
+	p := newProcess(int(pid), pair[0], img)
 	if img.moves {
 		p.follow()
 	}
 	return p, nil
 }
 
+func newProcess(pid, control int, img *image) *Process {
+	syscall.SetNonblock(control, true)
+	return &Process{PID: pid, control: os.NewFile(uintptr(control), "control"), fd: uintptr(control), image: img}
+}
+
 // follow waits for the first process to hand over. PID is 0 when it did not:
 // it failed.
 func (p *Process) follow() {
-	for {
-		if _, err := syscall.Wait4(p.PID, nil, 0, nil); err != syscall.EINTR {
-			break
-		}
-	}
+	waitFor(p.PID)
 	p.PID = int(p.image.region.moved)
 }
 
@@ -107,6 +116,7 @@ func (img *image) set(o Options) {
 	if o.Linger {
 		r.linger = 1
 	}
+	r.idle = syscall.NsecToTimespec(int64(o.Idle))
 	if o.Remain {
 		r.remain = 1
 	}

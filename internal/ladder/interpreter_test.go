@@ -11,10 +11,10 @@ import (
 	"testing"
 )
 
-// interpreterFiles hold what runs between clone and execve, and nothing else:
-// no memory may be allocated there, no stack may grow, no other thread exists
+// interpreterFiles hold what runs between clone and execve, or before Go's
+// runtime starts, and nothing else: no memory may be allocated there, no stack may grow, no other thread exists
 // that could release a lock.
-var interpreterFiles = []string{"internal/child/interpret.go", "internal/child/reap.go"}
+var interpreterFiles = []string{"internal/child/interpret.go", "internal/child/reap.go", "internal/child/ahead.go", "internal/child/guess.go"}
 
 // rawSystemCalls are the only functions that these files may call: the ways of
 // Go's own between "prepare the registers" and "enter the kernel".
@@ -95,7 +95,7 @@ func hasDirective(fn *ast.FuncDecl, want string) bool {
 func TestInterpreterCallsOnlyRawSyscalls(t *testing.T) {
 	for _, arch := range []string{"amd64", "arm64"} {
 		t.Run(arch, func(t *testing.T) {
-			checkInterpreter(t, build(t, "CGO_ENABLED=0", "GOARCH="+arch))
+			checkInterpreter(t, build(t, "CGO_ENABLED=0", "GOARCH="+arch, "GOFLAGS=-ldflags=-E=snug_ahead"))
 		})
 	}
 }

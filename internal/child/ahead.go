@@ -1,0 +1,148 @@
+package child
+
+import (
+	"syscall"
+	"unsafe"
+)
+
+// A program that is linked with the entry point snug_ahead (ld -E; see the
+// Makefile) clones its first process before Go's runtime starts. There is next to
+// no memory then that would have to be copied, and the kernel makes the
+// namespaces on another processor while the runtime starts and the plan is
+// compiled.
+//
+// The new process then waits on the control socket for its program. Its end is
+// that of the other side: this program's end, in whatever way, or its finding
+// that the namespaces were guessed wrong (handover.go).
+//
+// The rules for the interpreter hold for this file: its code runs before there
+// is a runtime, and in the new processes.
+
+// ahead is the region of the process that was made ahead, 0 without one. Assembly
+// sets it, and goes on at aheadEntry.
+var (
+	ahead      uintptr
+	aheadEntry = makeAhead
+)
+
+// aheadSize is how much address space assembly takes for its image; only what is
+// used becomes memory.
+const aheadSize = 1 << 20
+
+// makeAhead is the first code of the program. The kernel put the arguments at
+// stack.
+//
+//go:nosplit
+//go:norace
+//go:noinline
+//go:nocheckptr
+func makeAhead(r *region, stack unsafe.Pointer) {
+	r.aheadFlags = guess(stack)
+	if r.aheadFlags == 0 {
+		return
+	}
+	_, _, errno := syscall.RawSyscall6(syscall.SYS_SOCKETPAIR, syscall.AF_UNIX, syscall.SOCK_SEQPACKET|syscall.SOCK_CLOEXEC, 0,
+		uintptr(unsafe.Pointer(&r.pair)), 0, 0)
+	if errno != 0 {
+		return
+	}
+	if r.pair[0] > 2 && r.pair[1] > 2 { // Go will open what is missing of 0, 1 and 2
+		r.processor = processor(r)
+		f := split
+		r.entry = **(**uintptr)(unsafe.Pointer(&f))
+		r.splitter = cloneBlocked(0, aheadStack(r, 1), nil, r)
+	}
+	closeFD(r.pair[1])
+	if r.splitter <= 0 {
+		closeFD(r.pair[0])
+	}
+}
+
+//go:nosplit
+//go:norace
+//go:noinline
+//go:nocheckptr
+func aheadStack(r *region, n uintptr) uintptr {
+	return uintptr(unsafe.Pointer(r)) + regionSize - n*stackSize - 64
+}
+
+//go:nosplit
+//go:norace
+//go:noinline
+func closeFD(fd int32) {
+	syscall.RawSyscall6(syscall.SYS_CLOSE, uintptr(fd), 0, 0, 0, 0, 0)
+}
+
+// split is the life of a process that makes the first one, its sibling, so that
+// the program need not wait for the namespaces.
+//
+//go:nosplit
+//go:norace
+//go:noinline
+//go:nocheckptr
+func split(r *region) {
+	spread(r)
+	f := await
+	r.entry = **(**uintptr)(unsafe.Pointer(&f))
+	r.aheadPID = clone(r.aheadFlags|syscall.CLONE_PARENT, aheadStack(r, 2), r)
+	exit(0)
+}
+
+// spread moves this process away from the processor that the program runs on,
+// where its turn would come once the program waits. Most schedulers have done so;
+// that of some virtual machines leaves a new process where it was made. The
+// processors that this process may use are the same afterwards.
+//
+//go:nosplit
+//go:norace
+//go:noinline
+//go:nocheckptr
+func spread(r *region) {
+	const half = uintptr(len(r.buffer) / 2)
+	cpu := uintptr(processor(r))
+	if cpu != uintptr(r.processor) || cpu >= 8*half {
+		return
+	}
+	all, others := unsafe.Pointer(&r.buffer), unsafe.Pointer(&r.buffer[half])
+	n, _, errno := syscall.RawSyscall6(syscall.SYS_SCHED_GETAFFINITY, 0, half, uintptr(all), 0, 0, 0)
+	if errno != 0 {
+		return // more processors than the buffer has bits
+	}
+	for i := uintptr(0); i < n; i++ {
+		r.buffer[(half+i)&(2*half-1)] = r.buffer[i&(half-1)]
+	}
+	r.buffer[(half+cpu/8)&(2*half-1)] &^= 1 << (cpu % 8)
+	syscall.RawSyscall6(syscall.SYS_SCHED_SETAFFINITY, 0, n, uintptr(others), 0, 0, 0)
+	syscall.RawSyscall6(syscall.SYS_SCHED_SETAFFINITY, 0, n, uintptr(all), 0, 0, 0)
+}
+
+// processor is the one that this process runs on.
+//
+//go:nosplit
+//go:norace
+//go:noinline
+//go:nocheckptr
+func processor(r *region) uint32 {
+	syscall.RawSyscall6(sysGetcpu, uintptr(unsafe.Pointer(&r.message)), 0, 0, 0, 0, 0)
+	return *(*uint32)(unsafe.Pointer(&r.message))
+}
+
+// await waits for a program and runs it. Every program closes the supervisor's
+// end of the control socket. Here it has to be closed before, and its number
+// becomes something else that may be closed.
+//
+//go:nosplit
+//go:norace
+//go:noinline
+//go:nocheckptr
+func await(r *region) {
+	control, supervisor := uintptr(r.pair[1]), uintptr(r.pair[0])
+	syscall.RawSyscall6(syscall.SYS_DUP3, control, supervisor, syscall.O_CLOEXEC, 0, 0, 0)
+	n, _, _ := syscall.RawSyscall6(syscall.SYS_RECVFROM, control, uintptr(unsafe.Pointer(&r.message)), 1, 0, 0, 0)
+	if n == 1 {
+		f := run
+		r.entry = **(**uintptr)(unsafe.Pointer(&f)) // for the second clone
+		run(r)
+	}
+	exit(0)
+}

@@ -1,0 +1,70 @@
+package child
+
+import (
+	"runtime"
+	"syscall"
+	"testing"
+	"unsafe"
+)
+
+// guessOf lays words out as the kernel does for a new program.
+func guessOf(words ...string) uint64 {
+	stack := []uintptr{uintptr(len(words))}
+	texts := make([][]byte, len(words))
+	for i, w := range words {
+		texts[i] = append([]byte(w), 0)
+		stack = append(stack, uintptr(unsafe.Pointer(&texts[i][0])))
+	}
+	flags := guess(unsafe.Pointer(&stack[0]))
+	runtime.KeepAlive(texts)
+	return flags
+}
+
+func TestGuess(t *testing.T) {
+	const (
+		mounts = syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS
+		all    = 0x7e020000 // unshare(1) -Umpinu --cgroup, as strace(1) shows it
+	)
+	for _, c := range []struct {
+		words []string
+		want  uint64
+	}{
+		{nil, 0},
+		{[]string{"snug"}, 0},
+		{[]string{"snug", "run", "true"}, all},
+		{[]string{"snug", "runs"}, 0},
+		{[]string{"snug", "ru"}, 0},
+		{[]string{"snug", ""}, 0},
+		{[]string{"snug", "explain", "run"}, 0},
+		{[]string{"bwrap", "--ro-bind", "/", "/", "--unshare-all", "true"}, all},
+		{[]string{"bwrap", "--unshare-net", "--unshare-pid", "true"}, mounts | syscall.CLONE_NEWNET | syscall.CLONE_NEWPID},
+		{[]string{"bwrap", "--unshare-user-try", "--unshare-cgroup-try"}, mounts | 0x02000000},
+		{[]string{"bwrap", "--unshare-ut", "--unshare-utsx"}, 0},
+		{[]string{"bwrap", "--unshare-uts", "--unshare-ipc"}, mounts | syscall.CLONE_NEWUTS | syscall.CLONE_NEWIPC},
+	} {
+		if got := guessOf(c.words...); got != c.want {
+			t.Errorf("%q: %#x, want %#x", c.words, got, c.want)
+		}
+	}
+}
+
+func TestSpreadKeepsTheProcessors(t *testing.T) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	affinity := func() (mask [128]byte) {
+		_, _, errno := syscall.RawSyscall(syscall.SYS_SCHED_GETAFFINITY, 0, unsafe.Sizeof(mask), uintptr(unsafe.Pointer(&mask)))
+		if errno != 0 {
+			t.Fatal(errno)
+		}
+		return mask
+	}
+	before := affinity()
+	for range 20 {
+		r := &region{}
+		r.processor = processor(r)
+		spread(r)
+		if after := affinity(); after != before {
+			t.Fatalf("processors %x, before %x", after, before)
+		}
+	}
+}

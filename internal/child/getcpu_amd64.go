@@ -1,0 +1,3 @@
+package child
+
+const sysGetcpu = 309 // getcpu(2)

@@ -1,0 +1,3 @@
+package child
+
+const sysGetcpu = 168 // getcpu(2)

@@ -1,0 +1,73 @@
+package child
+
+import (
+	"syscall"
+	"unsafe"
+)
+
+// hint is a word of a command line that tells of namespaces.
+type hint struct {
+	word  string
+	flags uint64
+}
+
+const (
+	cloneCgroup = 0x2000000 // CLONE_NEWCGROUP
+	cloneMounts = syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS
+	cloneAll    = cloneMounts | cloneCgroup | syscall.CLONE_NEWPID | syscall.CLONE_NEWNET | syscall.CLONE_NEWIPC | syscall.CLONE_NEWUTS
+)
+
+// verb counts as the first word only.
+var verb = hint{"run", cloneAll}
+
+// options are those of bubblewrap, which cannot do without a mount namespace.
+var options = [...]hint{
+	{"--unshare-all", cloneAll},
+	{"--unshare-user", cloneMounts},
+	{"--unshare-user-try", cloneMounts},
+	{"--unshare-ipc", cloneMounts | syscall.CLONE_NEWIPC},
+	{"--unshare-pid", cloneMounts | syscall.CLONE_NEWPID},
+	{"--unshare-net", cloneMounts | syscall.CLONE_NEWNET},
+	{"--unshare-uts", cloneMounts | syscall.CLONE_NEWUTS},
+	{"--unshare-cgroup", cloneMounts | cloneCgroup},
+	{"--unshare-cgroup-try", cloneMounts | cloneCgroup},
+}
+
+// guess reads a command line as the kernel lays it out: the number of words, and
+// a pointer to each. It returns the namespaces that seem to be wanted, or 0. To
+// be wrong costs time and nothing else: what a plan needs is compared with it.
+//
+//go:nosplit
+//go:norace
+//go:noinline
+//go:nocheckptr
+func guess(stack unsafe.Pointer) (flags uint64) {
+	words := *(*uintptr)(stack)
+	for i := uintptr(1); i < words; i++ {
+		word := *(*unsafe.Pointer)(unsafe.Add(stack, 8+8*i))
+		if i == 1 && equal(word, &verb) {
+			return verb.flags
+		}
+		for h := range options {
+			if equal(word, &options[h]) {
+				flags |= options[h].flags
+			}
+		}
+	}
+	return flags
+}
+
+// equal compares a C string with the word of a hint.
+//
+//go:nosplit
+//go:norace
+//go:noinline
+//go:nocheckptr
+func equal(text unsafe.Pointer, h *hint) bool {
+	for i := 0; i < len(h.word); i++ {
+		if *(*byte)(unsafe.Add(text, i)) != h.word[i] {
+			return false
+		}
+	}
+	return *(*byte)(unsafe.Add(text, len(h.word))) == 0
+}
