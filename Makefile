@@ -11,12 +11,17 @@ GO ?= $(shell command -v go || echo /usr/local/go/bin/go)
 # Version control often refuses to look at a tree of another owner.
 VCS = $(shell git rev-parse --verify -q HEAD >/dev/null 2>&1 && echo auto || echo false)
 
+# Programs whose first process is cloned before Go's runtime starts
+# (internal/child/ahead.go).
+AHEAD = ./cmd/snug ./cmd/bwrap
+
 all: build
 
 # Everything is rebuilt that changed: the go command knows better than make.
 build:
 	mkdir -p bin
-	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=$(VCS) -ldflags='-s -E snug_ahead' -o bin/ ./cmd/...
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=$(VCS) -ldflags=-s -o bin/ $(filter-out $(AHEAD),$(wildcard ./cmd/*))
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=$(VCS) -ldflags='-s -E snug_ahead' -o bin/ $(AHEAD)
 
 demo:
 	scripts/demo
