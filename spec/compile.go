@@ -65,11 +65,12 @@ func newCompiler(s Spec, f host.Facts, io Streams, targets, handed []int) *compi
 
 type compiler struct {
 	Spec
-	facts   host.Facts
-	streams Streams
-	context mounts.Context
-	setup   process.Setup
-	p       *plan.Builder
+	entering bool // a sandbox that runs already
+	facts    host.Facts
+	streams  Streams
+	context  mounts.Context
+	setup    process.Setup
+	p        *plan.Builder
 }
 
 // compile puts the parts in the one order that works: ids first, because files
@@ -141,7 +142,11 @@ func (c *compiler) compile() (*plan.Plan, error) {
 func (c *compiler) command() (*plan.Plan, error) {
 	env := c.setup.PlanExec(c.p)
 	if c.landlocked() {
-		if err := c.Security.Config.Plan(c.Wall(c.facts, c.context, c.streams), c.facts.Landlock, c.p); err != nil {
+		wall := c.Wall(c.facts, c.context, c.streams)
+		if c.entering {
+			wall.Files = false // its mounts were made, and are not known, here
+		}
+		if err := c.Security.Config.Plan(wall, c.facts.Landlock, c.p); err != nil {
 			return nil, err
 		}
 	}
@@ -193,11 +198,16 @@ func (c *compiler) identity() error {
 			return err
 		}
 	}
-	var filter []byte
+	return c.Security.PlanNested(shared || c.Namespaces.Join.User != nil, c.nestedFilter(), c.p)
+}
+
+// nestedFilter is what forbids user namespaces where the command has no filter
+// that does.
+func (c *compiler) nestedFilter() []byte {
 	if c.Security.Seccomp.Off() {
-		filter = seccomp.OnlyUserNamespaces(runtime.GOARCH)
+		return seccomp.OnlyUserNamespaces(runtime.GOARCH)
 	}
-	return c.Security.PlanNested(shared || c.Namespaces.Join.User != nil, filter, c.p)
+	return nil
 }
 
 func (c *compiler) filterContext() seccomp.Context {
