@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/snug-sandbox/snug/internal/host"
+	"github.com/snug-sandbox/snug/internal/problem"
 	"github.com/snug-sandbox/snug/landlock"
 	"github.com/snug-sandbox/snug/mounts"
 	"github.com/snug-sandbox/snug/namespaces"
@@ -229,4 +230,10 @@ func wallText(r spec.Resolved, f host.Facts) string {
 		text += "; version " + strconv.Itoa(f.Landlock) + " of this kernel cannot hold: " + strings.Join(lacks, ", ")
 	}
 	return text
+}
+
+// endedByFilter is told when the command itself ended so.
+var endedByFilter = &problem.Problem{
+	What: "SIGSYS", Why: "the filter of system calls ended the command: it made a call of another architecture, as 32-bit programs do, or one that a rule kills for",
+	Fix: "for 32-bit programs: seccomp = { compat = true } in [security]",
 }
