@@ -17,6 +17,7 @@ import (
 
 	"github.com/snug-sandbox/snug"
 	"github.com/snug-sandbox/snug/internal/kerneltest"
+	"github.com/snug-sandbox/snug/landlock"
 	"github.com/snug-sandbox/snug/mounts"
 	"github.com/snug-sandbox/snug/namespaces"
 	"github.com/snug-sandbox/snug/network"
@@ -53,6 +54,7 @@ func TestTheHostsSocketsAreNotReached(t *testing.T) {
 	named := listen(t, "unix", filepath.Join(t.TempDir(), "socket"))
 	open := snug.Spec{}
 	open.Network.Mode = network.Host
+	open.Security.Landlock = landlock.No // see TestSharedNamespacesReachNoProcessesOutside
 	for _, c := range []struct{ kind, address, shared string }{
 		{"unix", abstract, "reached"}, {"tcp", loopback, "reached"}, {"unix", named, "refused"},
 	} {

@@ -109,7 +109,7 @@ func TestLimitsAreSet(t *testing.T) {
 		"Max file size             4096                 4096 ",
 		"Max data size             1073741824           1073741824 ",
 		"Max stack size            1048576              1048576 ",
-		"Max core file size        0                    0 ",
+		"Max core file size        1                    1 ",
 		"Max processes             40                   40 ",
 		"Max open files            77                   77 ",
 		"Max locked memory         4096                 4096 ",

@@ -31,7 +31,7 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 // fakeHost is a machine that exists on paper only.
 func fakeHost(change func(*host.Facts)) host.Facts {
 	f := host.Facts{
-		Kernel: host.Version{Major: 6, Minor: 1}, UID: 1000, GID: 1000, Groups: []int{1000, 27},
+		Kernel: host.Version{Major: 6, Minor: 1}, Landlock: 2, UID: 1000, GID: 1000, Groups: []int{1000, 27},
 		User: "ann", Home: "/home/ann", Workdir: "/home/ann/project",
 		Environ:       []string{"PATH=/usr/bin:/bin", "HOME=/home/ann", "USER=ann", "SHELL=/bin/bash", "LANG=C.UTF-8", "SECRET=hidden"},
 		ArgumentPages: [2]uint64{0x7ffc00000000, 0x2000},
@@ -50,14 +50,14 @@ func fakeHosts() map[string]host.Facts {
 	return map[string]host.Facts{
 		reference: fakeHost(func(*host.Facts) {}),
 		"linux-5.12-without-merged-usr": fakeHost(func(f *host.Facts) {
-			f.Kernel, f.RootLinks = host.Version{Major: 5, Minor: 12}, nil
+			f.Kernel, f.RootLinks, f.Landlock = host.Version{Major: 5, Minor: 12}, nil, 0
 		}),
-		"linux-6.18": fakeHost(func(f *host.Facts) { f.Kernel = host.Version{Major: 6, Minor: 18} }),
+		"linux-6.18": fakeHost(func(f *host.Facts) { f.Kernel, f.Landlock = host.Version{Major: 6, Minor: 18}, 7 }),
 		"root": fakeHost(func(f *host.Facts) {
 			f.UID, f.GID, f.User, f.Home, f.Workdir = 0, 0, "root", "/root", "/root"
 		}),
 		"ubuntu-24.04": fakeHost(func(f *host.Facts) {
-			f.Kernel = host.Version{Major: 6, Minor: 8}
+			f.Kernel, f.Landlock = host.Version{Major: 6, Minor: 8}, 4
 			f.RootLinks = map[string]string{"/bin": "usr/bin", "/sbin": "usr/sbin", "/lib": "usr/lib", "/lib64": "usr/lib64", "/lib32": "usr/lib32", "/libx32": "usr/libx32"}
 			f.Environ = append(f.Environ, "XDG_RUNTIME_DIR=/run/user/1000", "TERM=xterm-256color", "DBUS_SESSION_BUS_ADDRESS=unix:path=/run/user/1000/bus")
 		}),

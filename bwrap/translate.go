@@ -11,6 +11,7 @@ import (
 	"github.com/snug-sandbox/snug/mounts"
 	"github.com/snug-sandbox/snug/namespaces"
 	"github.com/snug-sandbox/snug/process"
+	"github.com/snug-sandbox/snug/seccomp"
 	"github.com/snug-sandbox/snug/spec"
 	"github.com/snug-sandbox/snug/userns"
 )
@@ -41,6 +42,7 @@ func (r *Request) Spec(around Surroundings) (spec.Spec, error) {
 	s.Identity = userns.Config{UID: r.UID, GID: r.GID, Block: r.UsernsBlockFD}
 	s.Namespaces = r.namespaces(around)
 	s.Security.Privileges = r.privileges(around)
+	s.Security.Seccomp.Base = seccomp.None
 	umask := units.FileMode(around.Umask)
 	s.Command = process.Command{Args: r.Args, Argv0: r.Argv0, PID1: r.AsPID1, Umask: &umask}
 	s.Inherit = r.inherit(around)

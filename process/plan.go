@@ -43,6 +43,7 @@ type Setup struct {
 	CPUs []int // those that the command may run on; nil: all
 
 	SharedPID bool // no pid namespace of its own
+	NoKeys    bool // a filter keeps the command from every keyring
 	NewTime   bool // the command is in another time namespace than the process that stays
 }
 
@@ -57,8 +58,11 @@ func (s Setup) PlanBegin(p *plan.Builder) {
 	s.Inherit.planFileLabel(p)
 	// Keys of the caller's session are reachable by possession, whatever the
 	// namespace (keyrings(7), session-keyring(7)).
-	p.Do("leave the caller's session keyring", plan.Keyctl, plan.Num(unix.KEYCTL_JOIN_SESSION_KEYRING), plan.Num(0), plan.Num(0), plan.Num(0), plan.Num(0)).
-		Accept(syscall.ENOSYS, syscall.EPERM, syscall.EDQUOT, syscall.EACCES).Note("the caller's session keyring could not be left")
+	leave := p.Do("leave the caller's session keyring", plan.Keyctl, plan.Num(unix.KEYCTL_JOIN_SESSION_KEYRING), plan.Num(0), plan.Num(0), plan.Num(0), plan.Num(0)).
+		Accept(syscall.ENOSYS, syscall.EPERM, syscall.EDQUOT, syscall.EACCES)
+	if !s.NoKeys {
+		leave.Note("the caller's session keyring could not be left")
+	}
 }
 
 // PlanSignals appends, beside what has to be looked up before the root changes,
@@ -219,7 +223,12 @@ func (s Setup) PlanExec(p *plan.Builder) program.Arg {
 		s.Inherit.planWait(p)
 	}
 	s.planAffinity(p)
-	s.Limits.plan(p)
+	limits := s.Limits
+	if s.Inherit == nil && limits.NoCore() {
+		limits.Core = nil
+		planNoCore(p)
+	}
+	limits.plan(p)
 	return env
 }
 

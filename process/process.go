@@ -93,7 +93,7 @@ type Limits struct {
 	// "SOFT:HARD". A hard limit above the caller's own needs privilege.
 
 	Nofile     *units.Rlimit `toml:"nofile"`     // open descriptors of a process, plus one (RLIMIT_NOFILE)
-	Core       *units.Rlimit `toml:"core"`       // size of a core dump in bytes (RLIMIT_CORE)
+	Core       *units.Rlimit `toml:"core"`       // size of a core dump in bytes (RLIMIT_CORE). Default: none are made
 	Fsize      *units.Rlimit `toml:"fsize"`      // size of a file it writes in bytes (RLIMIT_FSIZE)
 	Stack      *units.Rlimit `toml:"stack"`      // size of the stack in bytes (RLIMIT_STACK)
 	Data       *units.Rlimit `toml:"data"`       // private writable memory of a process in bytes (RLIMIT_DATA)

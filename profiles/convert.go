@@ -11,6 +11,7 @@ import (
 
 	"github.com/snug-sandbox/snug/cgroups"
 	"github.com/snug-sandbox/snug/internal/units"
+	"github.com/snug-sandbox/snug/seccomp"
 )
 
 // set reads v, the value of the key at, into the field that to points to, and
@@ -52,6 +53,8 @@ func (d *decoder) set(at *keyPath, v any, to any, r *rule) {
 		d.ints(at, v, to, r)
 	case *map[string]string:
 		d.stringTable(at, v, to, r)
+	case *seccomp.Config:
+		ok = d.filter(at, v, to, r)
 	}
 	if ok {
 		d.trace.single(d, at)

@@ -2,9 +2,11 @@ package profiles
 
 import (
 	"github.com/snug-sandbox/snug/cgroups"
+	"github.com/snug-sandbox/snug/landlock"
 	"github.com/snug-sandbox/snug/mounts"
 	"github.com/snug-sandbox/snug/namespaces"
 	"github.com/snug-sandbox/snug/network"
+	"github.com/snug-sandbox/snug/seccomp"
 	"github.com/snug-sandbox/snug/spec"
 	"github.com/snug-sandbox/snug/userns"
 )
@@ -90,6 +92,8 @@ var (
 	spreadWords  = []string{"private", "slave"}
 	oomWords     = []string{cgroups.OOMProcess, cgroups.OOMGroup}
 	enforceWords = []string{cgroups.Strict, cgroups.BestEffort}
+	filterWords  = []string{seccomp.Default, seccomp.Strict, seccomp.None}
+	wallWords    = []string{landlock.Auto, landlock.No, landlock.Require}
 	procWords    = []string{"none", mounts.Bind}
 )
 
@@ -179,6 +183,10 @@ var tables = []table{
 	{"security", []key[spec.Spec]{
 		{name: "capabilities", at: func(s *spec.Spec) any { return &s.Security.Capabilities }, rule: rule{word: capability}},
 		{name: "nested_userns", at: func(s *spec.Spec) any { return &s.Security.NestedUserns }},
+		{name: "seccomp", at: func(s *spec.Spec) any { return &s.Security.Seccomp }, rule: rule{enum: filterWords}},
+		{name: "landlock", at: func(s *spec.Spec) any { return &s.Security.Landlock }, rule: rule{enum: wallWords}},
+		{name: "memory_deny_write_execute", at: func(s *spec.Spec) any { return &s.Security.MemoryDenyWriteExecute }},
+		{name: "core_scheduling", at: func(s *spec.Spec) any { return &s.Security.CoreScheduling }},
 		{name: "unmask", at: func(s *spec.Spec) any { return &s.Security.Unmask }, rule: rule{word: procPath}},
 	}},
 	{"terminal", []key[spec.Spec]{

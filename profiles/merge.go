@@ -7,6 +7,7 @@ import (
 
 	"github.com/snug-sandbox/snug/cgroups"
 	"github.com/snug-sandbox/snug/internal/units"
+	"github.com/snug-sandbox/snug/seccomp"
 	"github.com/snug-sandbox/snug/spec"
 )
 
@@ -294,6 +295,10 @@ func tidyField(field any) {
 	case *[]int:
 		if len(*field) == 0 {
 			*field = nil
+		}
+	case *seccomp.Config:
+		for i := range filterKeys {
+			tidyField(filterKeys[i].at(field))
 		}
 	case *map[string]string:
 		if len(*field) == 0 {

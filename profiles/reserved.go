@@ -19,11 +19,8 @@ var reserved = []struct {
 	{"rootfs.image", "", "running from an image"},
 	{"rootfs.name", "", "keeping a snapshot under a name"},
 	{"limits.swap", "", "this limit"},
-	{"security.seccomp", "", "filtering of system calls"},
-	{"security.landlock", "", "Landlock rules"},
 	{"security.apparmor", "", "AppArmor profiles"},
 	{"security.selinux", "", "SELinux labels"},
-	{"security.core_scheduling", "", "core scheduling"},
 	{"desktop", "", "desktop integration"},
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/snug-sandbox/snug/cgroups"
 	"github.com/snug-sandbox/snug/internal/units"
 	"github.com/snug-sandbox/snug/mounts"
+	"github.com/snug-sandbox/snug/seccomp"
 	"github.com/snug-sandbox/snug/spec"
 	"github.com/snug-sandbox/snug/userns"
 )
@@ -50,6 +51,9 @@ func schemaOf(t *testing.T) object {
 			} else {
 				s = fieldSchema(k.at(&zero), k.name, &k.rule)
 			}
+			if k.name == "seccomp" {
+				s = filterSchema(doc)
+			}
 			s["description"] = doc[tables[i].name+"."+k.name]
 			fields[k.name] = s
 		}
@@ -73,6 +77,19 @@ func ioSchema(doc map[string]string) object {
 	}
 	one := []any{object{"required": []any{"path"}}, object{"required": []any{"device"}}}
 	return object{"type": "array", "items": object{"type": "object", "additionalProperties": false, "properties": fields, "oneOf": one}}
+}
+
+// filterSchema is a word or a table.
+func filterSchema(doc map[string]string) object {
+	var zero seccomp.Config
+	fields := object{}
+	for i := range filterKeys {
+		k := &filterKeys[i]
+		s := fieldSchema(k.at(&zero), k.name, &k.rule)
+		s["description"] = doc["security.seccomp."+k.name]
+		fields[k.name] = s
+	}
+	return object{"anyOf": []any{object{"enum": filterWords}, object{"type": "object", "additionalProperties": false, "properties": fields}}}
 }
 
 func mountSchema(doc map[string]string) object {
@@ -168,6 +185,8 @@ func fieldSchema(field any, name string, r *rule) object {
 		return object{"type": "array", "items": object{"anyOf": []any{bounded(r), object{"type": "string", "pattern": "^![0-9]+$"}}}}
 	case *[]string:
 		return object{"type": "array", "items": itemSchema(name, r)}
+	case *seccomp.Config:
+		return object{}
 	case *map[string]string:
 		return object{"type": "object", "propertyNames": object{"pattern": "^[^=]+$"}, "additionalProperties": object{"type": "string"}}
 	}
@@ -214,7 +233,7 @@ func itemSchema(name string, r *rule) object {
 func readDocs(t *testing.T) map[string]string {
 	comments := make(map[string]map[string]string) // "process.Command" → field → text
 	for _, name := range []string{"spec/spec.go", "process/process.go", "userns/userns.go", "namespaces/namespaces.go",
-		"network/network.go", "cgroups/cgroups.go", "mounts/mounts.go"} {
+		"network/network.go", "cgroups/cgroups.go", "seccomp/seccomp.go", "landlock/landlock.go", "process/hardening.go", "mounts/mounts.go"} {
 		readComments(t, "../"+name, comments)
 	}
 	docs := make(map[string]string)

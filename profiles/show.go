@@ -10,6 +10,7 @@ import (
 	"github.com/snug-sandbox/snug/cgroups"
 	"github.com/snug-sandbox/snug/internal/problem"
 	"github.com/snug-sandbox/snug/internal/units"
+	"github.com/snug-sandbox/snug/seccomp"
 )
 
 // Show writes p as one profile that extends nothing and holds no variables,
@@ -117,6 +118,8 @@ func (s *shower) set(name string, field any, at string) {
 		if *f != "" {
 			s.str(name, *f, at)
 		}
+	case *seccomp.Config:
+		s.filter(name, f, at)
 	default:
 		if text := plainText(field); text != "" {
 			s.row(name, text, at)

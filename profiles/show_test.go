@@ -89,6 +89,10 @@ io = [
 ]
 hugetlb = { "2MiB" = "64MiB", "1GiB" = 0 }
 [security]
+landlock = "no"
+memory_deny_write_execute = true
+core_scheduling = true
+seccomp = { base = "strict", allow = ["ptrace", "socket(arg0 == AF_PACKET)"], deny = ["@sysv-ipc:ENOSYS"], log = ["getcwd"], errno = "EACCES", compat = true, log_denials = true }
 capabilities = ["CAP_KILL", "ALL"]
 nested_userns = true
 unmask = ["/proc/keys"]

@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"runtime"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -12,6 +13,7 @@ import (
 	"github.com/snug-sandbox/snug/namespaces"
 	"github.com/snug-sandbox/snug/network"
 	"github.com/snug-sandbox/snug/process"
+	"github.com/snug-sandbox/snug/seccomp"
 	"github.com/snug-sandbox/snug/userns"
 )
 
@@ -55,6 +57,7 @@ func newCompiler(s Spec, f host.Facts, io Streams, targets, handed []int) *compi
 		Command: s.Command, Inherit: s.Inherit, Limits: s.Limits.Limits, Targets: targets, Terminals: terminals(s, io),
 		Shell: c.context.Shell, Workdir: s.workdir(f, c.context),
 		SharedPID: s.Namespaces.PID == namespaces.Share, NewTime: s.Namespaces.NewTime(), ArgumentPages: f.ArgumentPages,
+		NoKeys: s.Security.Seccomp.NoKeys(),
 	}
 	c.setup.Environ = s.environ(f, c.context, c.setup.Workdir)
 	return c
@@ -62,11 +65,12 @@ func newCompiler(s Spec, f host.Facts, io Streams, targets, handed []int) *compi
 
 type compiler struct {
 	Spec
-	facts   host.Facts
-	streams Streams
-	context mounts.Context
-	setup   process.Setup
-	p       *plan.Builder
+	entering bool // a sandbox that runs already
+	facts    host.Facts
+	streams  Streams
+	context  mounts.Context
+	setup    process.Setup
+	p        *plan.Builder
 }
 
 // compile puts the parts in the one order that works: ids first, because files
@@ -137,11 +141,24 @@ func (c *compiler) compile() (*plan.Plan, error) {
 // command appends what the command's own process does, and ends the plan.
 func (c *compiler) command() (*plan.Plan, error) {
 	env := c.setup.PlanExec(c.p)
+	if c.landlocked() {
+		wall := c.Wall(c.facts, c.context, c.streams)
+		if c.entering {
+			wall.Files = false // its mounts were made, and are not known, here
+		}
+		if err := c.Security.Config.Plan(wall, c.facts.Landlock, c.p); err != nil {
+			return nil, err
+		}
+	}
+	c.Security.Hardening.Plan(c.p)
 	if err := c.credentials(); err != nil {
 		return nil, err
 	}
 	c.Security.PlanAssert(c.p)
 	process.PlanUnblock(c.p)
+	if err := c.Security.Seccomp.Plan(c.filterContext(), c.p); err != nil {
+		return nil, err
+	}
 	for _, filter := range c.Security.Filters {
 		c.p.Filter("load a seccomp filter", filter)
 	}
@@ -181,7 +198,22 @@ func (c *compiler) identity() error {
 			return err
 		}
 	}
-	return c.Security.PlanNested(shared || c.Namespaces.Join.User != nil, c.p)
+	return c.Security.PlanNested(shared || c.Namespaces.Join.User != nil, c.nestedFilter(), c.p)
+}
+
+// nestedFilter is what forbids user namespaces where the command has no filter
+// that does.
+func (c *compiler) nestedFilter() []byte {
+	if c.Security.Seccomp.Off() {
+		return seccomp.OnlyUserNamespaces(runtime.GOARCH)
+	}
+	return nil
+}
+
+func (c *compiler) filterContext() seccomp.Context {
+	return seccomp.Context{
+		Arch: runtime.GOARCH, NestedUserns: c.Security.NestedUserns, Capabilities: c.Security.Bits(), Imported: c.facts.SeccompFile,
+	}
 }
 
 func (c *compiler) mounts() error {

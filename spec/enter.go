@@ -42,6 +42,7 @@ func CompileEnter(s Spec, f host.Facts, io Streams, copies []child.Mapping) (*pl
 	}
 	c := newCompiler(s, f, io, targets, handed)
 	c.setup.Name = "snug-exec"
+	c.entering = true
 	if err := c.enter(own, len(targets), copies); err != nil {
 		return nil, err
 	}
@@ -66,7 +67,7 @@ func (c *compiler) enter(own []namespaces.Kind, first int, copies []child.Mappin
 	shared := c.Namespaces.User == namespaces.Share
 	meanwhile := func() error {
 		process.PlanForgetProgram(copies, len(regs), c.p)
-		return c.Security.PlanNested(shared, c.p)
+		return c.Security.PlanNested(shared, c.nestedFilter(), c.p)
 	}
 	if err := namespaces.PlanEnter(own, regs[first:], meanwhile, c.p); err != nil {
 		return err

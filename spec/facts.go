@@ -4,6 +4,7 @@ import (
 	"github.com/snug-sandbox/snug/internal/child"
 	"github.com/snug-sandbox/snug/internal/host"
 	"github.com/snug-sandbox/snug/internal/plan"
+	"github.com/snug-sandbox/snug/landlock"
 	"github.com/snug-sandbox/snug/mounts"
 	"github.com/snug-sandbox/snug/userns"
 )
@@ -34,8 +35,15 @@ func (s Spec) wants() host.Want {
 		RootEtc:   s.etcOf(),
 		Cgroup:    !s.Limits.Config.Empty() || s.Limits.CPUTime > 0,
 		Devices:   s.Limits.Devices(),
+
+		Landlock:    s.landlocked(),
+		SeccompFile: s.Security.Seccomp.File,
 	}
 }
+
+// landlocked reports whether Landlock may be used. A command that inherits what
+// any child process does keeps all its ways.
+func (s Spec) landlocked() bool { return s.Security.Landlock != landlock.No && s.Inherit == nil }
 
 func (s Spec) etcOf() string {
 	if s.Rootfs.KeepEtc {

@@ -5,10 +5,12 @@ package spec
 
 import (
 	"github.com/snug-sandbox/snug/cgroups"
+	"github.com/snug-sandbox/snug/landlock"
 	"github.com/snug-sandbox/snug/mounts"
 	"github.com/snug-sandbox/snug/namespaces"
 	"github.com/snug-sandbox/snug/network"
 	"github.com/snug-sandbox/snug/process"
+	"github.com/snug-sandbox/snug/seccomp"
 	"github.com/snug-sandbox/snug/userns"
 )
 
@@ -53,8 +55,15 @@ type Limits struct {
 type Security struct {
 	userns.Privileges
 	mounts.Masking
+	landlock.Config
+	process.Hardening
+
+	// Seccomp is the filter of system calls (seccomp(2)): "default", "strict",
+	// "none", or a table. The default refuses what ordinary programs never need,
+	// and what 32-bit and x32 programs ask for.
+	Seccomp seccomp.Config `toml:"seccomp"`
 
 	// Filters are seccomp programs, arrays of struct sock_filter, loaded in order
-	// right before execve (seccomp(2)).
+	// right before execve (seccomp(2)), after that of Seccomp.
 	Filters [][]byte `toml:"-"`
 }

@@ -28,6 +28,13 @@ func (pr Privileges) Validate() error {
 	return err
 }
 
+// Bits returns the capabilities as a bit set; unknown ones, which Validate
+// reports, are left out.
+func (pr Privileges) Bits() uint64 {
+	set, _ := pr.set()
+	return set
+}
+
 // set returns the capabilities as a bit set. Names may be lower case and
 // without "CAP_".
 func (pr Privileges) set() (uint64, error) {
@@ -79,6 +86,9 @@ func (pr Privileges) PlanCredentials(c Credentials, p *plan.Builder) error {
 	if !pr.KeepAll {
 		pr.dropBounding(set, c.Shared, p)
 	}
+	if set == 0 && !pr.KeepAll {
+		lockBits(c, p)
+	}
 	if c.Switch {
 		what := "become user " + strconv.Itoa(c.UID) + ", group " + strconv.Itoa(c.GID)
 		p.Do(what, plan.Prctl, plan.Num(unix.PR_SET_KEEPCAPS), plan.Num(1), plan.Num(0), plan.Num(0), plan.Num(0))
@@ -106,6 +116,20 @@ func (pr Privileges) PlanCredentials(c Credentials, p *plan.Builder) error {
 }
 
 var unmapped = &program.Help{Errno: syscall.EINVAL, Why: "the sandbox has no such id", Fix: "choose one that is in its map (/proc/self/uid_map)"}
+
+// lockBits has user id 0 mean nothing, for good: an execve as root gives no
+// capabilities, and none becomes ambient (capabilities(7)).
+func lockBits(c Credentials, p *plan.Builder) {
+	const noRoot, noSetuidFixupLocked, keepCapsLocked, noAmbient = 3, 8, 0x20, 0xc0
+	bits := uint64(noRoot | noSetuidFixupLocked | noAmbient)
+	if !c.Switch {
+		bits |= keepCapsLocked
+	}
+	step := p.Do("lock the securebits", plan.Prctl, plan.Num(unix.PR_SET_SECUREBITS), plan.Hex(bits), plan.Num(0), plan.Num(0), plan.Num(0))
+	if c.Shared || c.Joined {
+		step.Accept(syscall.EPERM) // without CAP_SETPCAP; no_new_privs holds what they would
+	}
+}
 
 func raiseAmbient(p *plan.Builder, name string, n int) plan.Step {
 	return p.Do("keep "+name+" over execve", plan.Prctl, plan.Num(unix.PR_CAP_AMBIENT), plan.Num(unix.PR_CAP_AMBIENT_RAISE), plan.Num(uint64(n)), plan.Num(0), plan.Num(0))

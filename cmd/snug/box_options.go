@@ -4,6 +4,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/snug-sandbox/snug/mounts"
+	"github.com/snug-sandbox/snug/seccomp"
 )
 
 // options returns the options of run and explain, in the order of the help;
@@ -64,6 +65,11 @@ func (b *box) identityOptions() []*kong.Flag {
 		b.option("uid", "ID", "User id inside.", id(func(c *changing, n *int) { c.Identity.UID = n })),
 		b.option("gid", "ID", "Group id inside.", id(func(c *changing, n *int) { c.Identity.GID = n })),
 		b.option("cap", "NAME", "Grant a capability over the sandbox's own namespaces, or all with ALL.", capability),
+		b.choice("seccomp", "default|strict|none", "Filter of system calls.", func(c *changing, v string) { c.Security.Seccomp = seccomp.Config{Base: v} }),
+		b.toggle("log-denials", "Have the kernel's log tell which system calls were refused.",
+			func(c *changing) *bool { return &c.Security.Seccomp.LogDenials }),
+		b.choice("landlock", "auto|no|require", "A second wall around files, where the kernel has it.",
+			func(c *changing, v string) { c.Security.Landlock = v }),
 		b.toggle("nested-userns", "Allow further user namespaces, which browsers and a nested Snug need.",
 			func(c *changing) *bool { return &c.Security.NestedUserns }),
 	}

@@ -13,7 +13,7 @@ import (
 
 type explainVerb struct {
 	box
-	plan, json bool
+	plan, json, security bool
 }
 
 func explainNode(args []string) *kong.Node {
@@ -22,6 +22,7 @@ func explainNode(args []string) *kong.Node {
 	n := node("explain", "Show the sandbox that run would make, without making it", explainDetail, v)
 	v.describe(n, group(nil, "Output",
 		mark("plan", "Show every step, in order, with its system call.", &v.plan),
+		mark("security", "Show what stops what the command may try, with a grade.", &v.security),
 		mark("json", "As JSON.", &v.json),
 	)...)
 	return n
@@ -32,12 +33,14 @@ It takes the options of "snug run" and shows the file system that the command
 will see, where each part of it is from and whether it can be written to; the
 namespaces, the network, the identity, the environment and the limits; and what
 of the host the command can reach. What gives away more than it looks like is
-marked with "!".
+marked with "!". With --security it lists what a command may try, what stops it,
+and how much is left to one layer or to none: a grade as systemd-analyze gives.
 
   snug explain
   snug explain -p build -- make
   snug explain -p build --plan -- make
   snug explain -p build --json -- make
+  snug explain -p build --security
 `
 
 func (v *explainVerb) do(std streams) error {
@@ -59,6 +62,10 @@ func (v *explainVerb) do(std streams) error {
 		return s.blame(err)
 	}
 	view := newView(s, resolved)
+	view.Seccomp, view.Landlock = filterText(resolved.Spec.Security.Seccomp), wallText(resolved, facts)
+	if v.security {
+		view.Security = newSecurity(view, resolved, facts)
+	}
 	// What this machine cannot do is told last: the rest is worth knowing too.
 	steps, refused := spec.Compile(s.Spec, facts, io)
 	var held map[string]string
@@ -101,6 +108,8 @@ func (v *explainVerb) print(std streams, view *view, steps *plan.Plan) error {
 			return err
 		}
 		out.WriteString(problem.Printable(text.String()))
+	case v.security:
+		view.Security.write(teller{out})
 	case !v.plan:
 		view.write(out)
 	}

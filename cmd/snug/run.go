@@ -112,6 +112,9 @@ func (v *runVerb) run(std streams) (*snug.Result, error) {
 	result, err := snug.Main(cmd)
 	if result != nil {
 		v.reached = reached(s.Spec, result)
+		if result.Signal == unix.SIGSYS && !s.Spec.Security.Seccomp.Off() {
+			v.reached = append(v.reached, endedByFilter)
+		}
 		if note := held(s.Spec, result); note != "" {
 			result.Notes = append(result.Notes, note)
 		}

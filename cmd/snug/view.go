@@ -42,6 +42,8 @@ type view struct {
 	Environment  []string          `json:"environment"` // names only: values may be secret
 	Capabilities []string          `json:"capabilities"`
 	NestedUserns bool              `json:"nested_userns"`
+	Seccomp      string            `json:"seccomp"`
+	Landlock     string            `json:"landlock"`
 	Limits       map[string]string `json:"limits"`
 	Delegation   *delegation       `json:"delegation,omitempty"` // of control groups, where limits ask for one
 	Descriptors  []int             `json:"descriptors"`
@@ -50,6 +52,7 @@ type view struct {
 	Warnings     []string          `json:"warnings"`
 	Notes        []string          `json:"notes"`
 	Steps        []viewStep        `json:"steps,omitempty"`
+	Security     *security         `json:"security,omitempty"`
 }
 
 // viewRoot is what lies under all mounts.

@@ -30,6 +30,8 @@ func (v *view) write(w io.Writer) {
 	t.line("Network      %s", v.networkText())
 	t.line("Environment  %s", strings.Join(v.Environment, " "))
 	t.line("Privileges   %s", v.privilegesText())
+	t.line("System calls %s", v.Seccomp)
+	t.line("Landlock     %s", v.Landlock)
 	t.line("Limits       %s", v.limitsText())
 	t.delegation(v.Delegation)
 	t.line("Descriptors  %s", v.descriptorsText())

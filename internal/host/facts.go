@@ -46,6 +46,13 @@ type Facts struct {
 	// a synthetic one starts from: "passwd", "group". Absent: not there.
 	RootEtc map[string]string
 
+	// Landlock is the version of Landlock's interface that the kernel has
+	// (landlock(7)), 0 for none.
+	Landlock int
+
+	// SeccompFile is the content of the filter that the Spec names.
+	SeccompFile []byte
+
 	// CgroupDir is the directory of a cgroup v2 subtree that the caller may
 	// write, empty when there is none; CgroupWhy then says why.
 	CgroupDir string

@@ -18,6 +18,10 @@ type Want struct {
 	RootLinks bool
 	// RootEtc is a directory whose etc/passwd and etc/group are wanted.
 	RootEtc string
+	// Landlock asks which version of Landlock there is.
+	Landlock bool
+	// SeccompFile is a file with a filter of system calls, whose content is wanted.
+	SeccompFile string
 	// Cgroup asks for a cgroup v2 subtree that the caller may write.
 	Cgroup bool
 	// Devices are paths, devices and numbers of devices whose block device is
@@ -49,6 +53,14 @@ func Gather(want Want) (Facts, error) {
 			return f, err
 		}
 	}
+	if want.Landlock {
+		f.Landlock = landlockVersion()
+	}
+	if want.SeccompFile != "" {
+		if f.SeccompFile, err = smallFile("filter of system calls", want.SeccompFile); err != nil {
+			return f, err
+		}
+	}
 	if want.Cgroup {
 		f.gatherCgroup("/", os.Getenv("SNUG_CGROUP"))
 	}
@@ -75,6 +87,16 @@ func gatherCaller() (Facts, error) {
 	f.Workdir = workdir()
 	f.User, f.Home = identity(os.Getenv, "/", f.UID)
 	return f, nil
+}
+
+// landlockVersion is 0 too where a filter or the kernel's command line keeps
+// Landlock from us.
+func landlockVersion() int {
+	n, _, errno := unix.RawSyscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
+	if errno != 0 {
+		return 0
+	}
+	return int(n)
 }
 
 func kernelVersion() (Version, error) {

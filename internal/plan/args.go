@@ -119,10 +119,20 @@ func (b *Builder) CopyPointer(label, text string, to program.Arg) {
 // sock_filter. It is prctl(2), which filters usually allow, not seccomp(2):
 // another one may follow.
 func (b *Builder) Filter(label string, filter []byte) Step {
-	code := b.Bytes(filter)
+	return b.Do(label, Prctl, Num(unix.PR_SET_SECCOMP), Num(unix.SECCOMP_MODE_FILTER), b.filter(filter), Num(0), Num(0))
+}
+
+// LoggedFilter is Filter for one whose refusals the kernel's log shall tell of,
+// which only seccomp(2) can ask for.
+func (b *Builder) LoggedFilter(label string, filter []byte) Step {
+	return b.Do(label, Seccomp, Num(unix.SECCOMP_SET_MODE_FILTER), Num(unix.SECCOMP_FILTER_FLAG_LOG), b.filter(filter))
+}
+
+// filter is the address of a struct sock_fprog.
+func (b *Builder) filter(filter []byte) program.Arg {
 	fprog := b.Words(uint64(len(filter)/8), 0)
-	b.Point(fprog, 8, code)
-	return b.Do(label, Prctl, Num(unix.PR_SET_SECCOMP), Num(unix.SECCOMP_MODE_FILTER), fprog, Num(0), Num(0))
+	b.Point(fprog, 8, b.Bytes(filter))
+	return fprog
 }
 
 // Equal adds the step that fails with EAGAIN unless the 32-bit word at a is

@@ -70,6 +70,9 @@ func (s Step) Into(r program.Reg) Step {
 	return s
 }
 
+// Out is the register that the result is kept in.
+func (s Step) Out() program.Reg { return s.get().Out }
+
 // Keep keeps the result in a free register.
 func (s Step) Keep(name string) program.Reg {
 	r := s.b.Register(name)

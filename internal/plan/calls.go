@@ -29,6 +29,9 @@ var (
 	Getrandom        = program.Call{Name: "getrandom", Nr: unix.SYS_GETRANDOM}
 	Ioctl            = program.Call{Name: "ioctl", Nr: unix.SYS_IOCTL}
 	Keyctl           = program.Call{Name: "keyctl", Nr: unix.SYS_KEYCTL}
+	LandlockCreate   = program.Call{Name: "landlock_create_ruleset", Nr: unix.SYS_LANDLOCK_CREATE_RULESET}
+	LandlockRestrict = program.Call{Name: "landlock_restrict_self", Nr: unix.SYS_LANDLOCK_RESTRICT_SELF}
+	LandlockRule     = program.Call{Name: "landlock_add_rule", Nr: unix.SYS_LANDLOCK_ADD_RULE}
 	Mkdirat          = program.Call{Name: "mkdirat", Nr: unix.SYS_MKDIRAT}
 	Mknodat          = program.Call{Name: "mknodat", Nr: unix.SYS_MKNODAT}
 	MountSetattr     = program.Call{Name: "mount_setattr", Nr: unix.SYS_MOUNT_SETATTR}
@@ -50,6 +53,7 @@ var (
 	RtSigaction      = program.Call{Name: "rt_sigaction", Nr: unix.SYS_RT_SIGACTION}
 	RtSigprocmask    = program.Call{Name: "rt_sigprocmask", Nr: unix.SYS_RT_SIGPROCMASK}
 	SchedSetaffinity = program.Call{Name: "sched_setaffinity", Nr: unix.SYS_SCHED_SETAFFINITY}
+	Seccomp          = program.Call{Name: "seccomp", Nr: unix.SYS_SECCOMP}
 	Sendmsg          = program.Call{Name: "sendmsg", Nr: unix.SYS_SENDMSG}
 	Sendto           = program.Call{Name: "sendto", Nr: unix.SYS_SENDTO}
 	Setdomainname    = program.Call{Name: "setdomainname", Nr: unix.SYS_SETDOMAINNAME}
