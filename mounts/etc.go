@@ -18,10 +18,12 @@ func appendEtc(list []Resolved, f host.Facts, c Context, users bool) []Resolved 
 	if users {
 		add("passwd", passwd(f.RootEtc["passwd"], c))
 		add("group", group(f.RootEtc["group"], c))
-		add("nsswitch.conf", nsswitch)
 	}
 	add("hosts", "127.0.0.1 localhost "+c.Hostname+"\n::1 localhost ip6-localhost ip6-loopback "+c.Hostname+"\n")
 	add("hostname", c.Hostname+"\n")
+	if users {
+		add("nsswitch.conf", nsswitch)
+	}
 	if c.HostNetwork {
 		m := Mount{Type: Bind, Source: "/etc/resolv.conf", Target: "/etc/resolv.conf", Optional: true}
 		return append(list, Resolved{Mount: m, From: "standard", standard: true})

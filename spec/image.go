@@ -72,16 +72,28 @@ func (s *Spec) onImage(store *images.Store, i *Image, caller []string) error {
 		s.Rootfs.Overlay = mounts.OverlayDiscard
 	}
 	if s.Identity.Map == "" {
+		// Nobody said who the command is: as the image has it.
 		s.Identity.Map = map[images.IDs]string{images.Single: userns.MapRoot, images.Range: userns.MapRange}[ids]
 	}
 	c := i.Config.Config
 	if err := s.user(c.User, i); err != nil {
 		return err
 	}
+	if s.Security.Capabilities == nil && ids == images.Range && s.Identity.UID == nil {
+		s.Security.Capabilities = slices.Clone(rootCapabilities)
+	}
 	s.command(c)
 	s.Env = s.Env.WithDefaults(caller, c.Env)
 	s.places(c)
 	return nil
+}
+
+// rootCapabilities are what root of an image holds over the files and the ids of
+// the image, so that its package manager works. None of them is about mounts,
+// networks or the kernel.
+var rootCapabilities = []string{
+	"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL", "CAP_NET_BIND_SERVICE",
+	"CAP_SETFCAP", "CAP_SETGID", "CAP_SETPCAP", "CAP_SETUID", "CAP_SYS_CHROOT",
 }
 
 // ChooseIDs returns how the files of an image have to be owned for a map of

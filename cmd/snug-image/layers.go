@@ -168,6 +168,11 @@ func readConfig(text []byte) (images.Config, error) {
 	if n := len(c.RootFS.DiffIDs); n == 0 || n > maxLayers {
 		return c, &problem.Problem{What: "the image", Why: fmt.Sprintf("has %d layers, and an image has 1 to %d", n, maxLayers)}
 	}
+	for _, diffID := range c.RootFS.DiffIDs {
+		if _, err := blobName(diffID); err != nil {
+			return c, fmt.Errorf("the image's configuration: a layer: %w", err)
+		}
+	}
 	return c, nil
 }
 
