@@ -60,6 +60,9 @@ func hidden(low int, inUpper map[string]bool, prefix string, tell func(byte, str
 }
 
 func change(up, low int, base, prefix string, tell func(byte, string) error) error {
+	if isMountPoint(up, base, prefix+base) {
+		return nil
+	}
 	kind, removed := typeOf(up, base)
 	below, there := uint32(0), false
 	if low >= 0 {
@@ -96,4 +99,16 @@ func change(up, low int, base, prefix string, tell func(byte, string) error) err
 		defer unix.Close(lowSub)
 	}
 	return changes(sub, lowSub, prefix+base+"/", tell)
+}
+
+// mountPoints are files that a sandbox shows its own on top of. Where an image
+// has none, an empty one is made in the upper directory to mount on.
+var mountPoints = map[string]bool{"/etc/hosts": true, "/etc/hostname": true, "/etc/resolv.conf": true}
+
+// isMountPoint reports whether a file of an upper directory is nothing but a
+// place to mount on.
+func isMountPoint(parent int, base, name string) bool {
+	var st unix.Stat_t
+	return mountPoints[name] && unix.Fstatat(parent, base, &st, unix.AT_SYMLINK_NOFOLLOW) == nil &&
+		st.Mode&unix.S_IFMT == unix.S_IFREG && st.Size == 0
 }

@@ -137,6 +137,8 @@ func (p *packer) entry(parent int, base, name string, dev uint64) error {
 		return p.mark(strings.TrimSuffix(name, base) + whiteout + base)
 	case strings.HasPrefix(base, whiteout):
 		return errors.New("a name that begins with .wh. means a removed file in an image")
+	case p.upper && isMountPoint(parent, base, "/"+name):
+		return nil
 	case kind == unix.S_IFCHR, kind == unix.S_IFBLK:
 		p.skipped.Devices++
 		return nil
