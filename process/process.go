@@ -84,7 +84,7 @@ type Terminal struct {
 // Limits is the part of the table [limits] that the process itself carries:
 // time limits and setrlimit(2).
 type Limits struct {
-	// Timeout ends the command after this wall-clock time: Command.StopSignal,
+	// Timeout ends the command after this wall-clock time: StopSignal of the command,
 	// then SIGKILL after Grace. The exit code is then 124.
 	Timeout units.Duration `toml:"timeout"`
 

@@ -42,11 +42,10 @@ func (u *unpacker) entry(h *tar.Header, content io.Reader) error {
 		return u.directoryMeta(u.root, ".", h)
 	}
 	dir, base := path.Split(name)
-	parent, err := u.parent(dir)
+	parent, err := u.sameParent(dir)
 	if err != nil {
 		return err
 	}
-	defer unix.Close(parent)
 	if strings.HasPrefix(base, whiteout) {
 		return u.whiteout(parent, base)
 	}
@@ -71,6 +70,30 @@ func (u *unpacker) clean(name string) (string, error) {
 		}
 	}
 	return strings.Join(kept, "/"), nil
+}
+
+// sameParent is parent for entries that come in the order of their directories:
+// it keeps the last one open, until something is removed.
+func (u *unpacker) sameParent(dir string) (int, error) {
+	if u.lastFD >= 0 && u.lastDir == dir && !u.stale {
+		return u.lastFD, nil
+	}
+	u.forget()
+	u.stale = false
+	fd, err := u.parent(dir)
+	if err != nil {
+		return -1, err
+	}
+	u.lastDir, u.lastFD = dir, fd
+	return fd, nil
+}
+
+// forget closes the directory that sameParent keeps.
+func (u *unpacker) forget() {
+	if u.lastFD >= 0 {
+		unix.Close(u.lastFD)
+	}
+	u.lastFD = -1
 }
 
 // parent opens the directory of an entry, below the root, and makes what is
@@ -121,6 +144,7 @@ func (u *unpacker) mkdir(parent int, base string) error {
 	if err := unix.Unlinkat(parent, base, 0); err != nil {
 		return err
 	}
+	u.stale = true
 	if err := unix.Mkdirat(parent, base, 0o755); err != nil {
 		return err
 	}
@@ -218,6 +242,7 @@ func (u *unpacker) retry(parent int, base string, do func() error) error {
 	if err := removeAll(parent, base); err != nil {
 		return err
 	}
+	u.stale = true
 	return do()
 }
 

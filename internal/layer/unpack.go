@@ -101,7 +101,12 @@ type unpacker struct {
 	report Report
 	claims int64 // bytes that files claim so far
 	dirs   []dirMeta
-	buf    []byte
+
+	lastDir string // what sameParent keeps open
+	lastFD  int    // -1: nothing
+	stale   bool   // something was removed since
+
+	buf []byte
 }
 
 // dirMeta is what a directory gets once nothing more goes into it.
@@ -126,7 +131,8 @@ func Unpack(r io.Reader, dir string, recipe io.Writer, o Options) (Report, error
 	}
 	source := readAhead(r, o.Limits.Bytes)
 	defer source.stop()
-	u := &unpacker{Options: o, root: root, tape: &tape{r: source, recipe: w}, buf: make([]byte, 128<<10)}
+	u := &unpacker{Options: o, root: root, tape: &tape{r: source, recipe: w}, buf: make([]byte, 128<<10), lastFD: -1}
+	defer u.forget()
 	if err := u.run(); err != nil {
 		return u.report, err
 	}
