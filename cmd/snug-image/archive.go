@@ -156,7 +156,7 @@ func (t *tool) importDocker(a *images.Adding, fs files, list []byte, name string
 			layers = append(layers, source{name: "layer " + short(diffID), diffID: diffID, open: func() (io.ReadCloser, error) { return fs.open(file) }})
 			descriptors = append(descriptors, images.Descriptor{MediaType: typeLayer, Digest: diffID, Size: sizeOf(fs, file)})
 		}
-		if err := t.addLayers(a, layers); err != nil {
+		if err := t.addLayers(a, layers, nil); err != nil {
 			return err
 		}
 		manifest, err := manifestFor(config, descriptors)
@@ -354,7 +354,7 @@ func (t *tool) importManifest(a *images.Adding, fs files, manifest []byte, names
 		layers = append(layers, source{name: "layer " + short(d.Digest), diffID: c.RootFS.DiffIDs[i], digest: d.Digest,
 			open: func() (io.ReadCloser, error) { return fs.open(blob) }})
 	}
-	if err := t.addLayers(a, layers); err != nil {
+	if err := t.addLayers(a, layers, nil); err != nil {
 		return err
 	}
 	return t.commitAs(a, names, file, manifest, config)

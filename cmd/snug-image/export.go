@@ -270,5 +270,5 @@ func (t *tool) convert(args []string) error {
 			return r, nil
 		}})
 	}
-	return t.addLayers(a, layers)
+	return t.addLayers(a, layers, nil)
 }

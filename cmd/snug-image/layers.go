@@ -29,8 +29,9 @@ type source struct {
 // decompressor's window, and files to write.
 const atOnce = 3
 
-// addLayers unpacks what the store has not, several at a time.
-func (t *tool) addLayers(a *images.Adding, list []source) error {
+// addLayers unpacks what the store has not, several at a time. before is called
+// before it tells what was left out; it may be nil.
+func (t *tool) addLayers(a *images.Adding, list []source, before func()) error {
 	var group errgroup.Group
 	group.SetLimit(atOnce)
 	var mu sync.Mutex
@@ -51,6 +52,9 @@ func (t *tool) addLayers(a *images.Adding, list []source) error {
 		})
 	}
 	err := group.Wait()
+	if before != nil {
+		before()
+	}
 	for _, text := range skipped.Notes() {
 		t.note(text)
 	}

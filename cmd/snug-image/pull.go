@@ -170,9 +170,7 @@ func (t *tool) add(ref string, image v1.Image) error {
 			return bars.reader(short(digest), size, r), nil
 		}})
 	}
-	err = t.addLayers(a, list)
-	bars.wait()
-	if err != nil {
+	if err := t.addLayers(a, list, bars.wait); err != nil {
 		return err
 	}
 	return t.commitRef(a, ref, manifest, config)

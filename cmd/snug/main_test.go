@@ -50,6 +50,7 @@ func buildHelpers() string {
 
 // TestScripts runs testdata/VERB_BEHAVIOUR.txtar.
 func TestScripts(t *testing.T) {
+	registry := imageRegistry(t)
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
 		Condition:           kerneltest.Condition,
@@ -60,6 +61,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("COLUMNS", "80")
 			env.Setenv("LC_ALL", "C")
 			env.Setenv("SNUG_LIBEXEC", os.Getenv("SNUG_LIBEXEC"))
+			env.Setenv("REGISTRY", registry)
 			return nil
 		},
 	})
