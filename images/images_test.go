@@ -126,6 +126,24 @@ func TestUse(t *testing.T) {
 	}
 }
 
+func TestNamesWithoutTheirRegistry(t *testing.T) {
+	s := newStore(t)
+	one := addImage(t, s, "one.example/library/debian:12", "one")
+	for ref, want := range map[string]string{"debian:12": one, "library/debian:12": one, "debian": "", "two.example/debian:12": "", "n:12": ""} {
+		if got, err := s.Find(ref); got != want {
+			t.Errorf("%s: %q, %v", ref, got, err)
+		}
+	}
+	addImage(t, s, "two.example:5000/debian:12", "two")
+	if got, err := s.Find("debian:12"); err == nil || !strings.Contains(err.Error(), "several registries") {
+		t.Errorf("%q, %v", got, err)
+	}
+	three := addImage(t, s, "debian:12", "three")
+	if got, err := s.Find("debian:12"); got != three {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
 func TestWhatIsUsedStays(t *testing.T) {
 	s := newStore(t)
 	addImage(t, s, "a:1", "shared", "mine")

@@ -111,13 +111,16 @@ func (s *Store) readRef(ref string) (string, error) {
 	return digest, err
 }
 
-// Find returns the digest of the manifest that ref stands for: a name, a
-// digest, or the first 6 or more digits of one.
+// Find returns the digest of the manifest that ref stands for: a name, with or
+// without its registry, a digest, or the first 6 or more digits of one.
 func (s *Store) Find(ref string) (string, error) {
 	missing := &problem.Problem{What: "image " + ref, Why: "is not in the store", Fix: "snug image pull " + ref + ", or snug image import FILE --tag " + ref, Err: fs.ErrNotExist}
 	if name, err := Normal(ref); err == nil {
 		if digest, err := s.readRef(name); err == nil {
 			return digest, nil
+		}
+		if digest, err := s.findShort(name); digest != "" || err != nil {
+			return digest, err
 		}
 	} else if _, digest, _ := strings.Cut(ref, "@"); digest == "" && !strings.HasPrefix(ref, "sha256:") {
 		return "", err
@@ -130,6 +133,27 @@ func (s *Store) Find(ref string) (string, error) {
 		return "", missing
 	}
 	return s.findDigits(ref, digits, missing)
+}
+
+// findShort looks for a name that is this one on some registry. Archives of
+// images have names in full, which nobody types.
+func (s *Store) findShort(name string) (string, error) {
+	refs, err := s.Refs()
+	if err != nil {
+		return "", err
+	}
+	digest := ""
+	for _, r := range refs {
+		registry, rest, ok := strings.Cut(r.Name, "/")
+		if !ok || !strings.ContainsAny(registry, ".:") || rest != name && rest != "library/"+name {
+			continue
+		}
+		if digest != "" && digest != r.Digest {
+			return "", &problem.Problem{What: "image " + name, Why: "several registries have one of this name", Fix: "name the registry as well: " + r.Name}
+		}
+		digest = r.Digest
+	}
+	return digest, nil
 }
 
 // findDigits looks through the manifests that have names: a blob may also be a

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"hash"
 	"io"
@@ -92,11 +93,15 @@ func (t *tool) unpackLayer(a *images.Adding, s source, r io.Reader) (layer.Repor
 	if s.digest != "" {
 		r = sum
 	}
-	plain, _, err := decompress(r)
+	plain, compression, err := decompress(r)
 	if err != nil {
 		return layer.Report{}, err
 	}
 	defer plain.Close()
+	if s.diffID != "" && compression != "" && compression != "gzip" && compression != "zstd" {
+		// The format says how much memory it takes, up to 4 GiB.
+		return layer.Report{}, errors.New("a layer of an image is compressed by gzip or zstd, not by " + compression)
+	}
 	o := t.unpack
 	o.Trailer = s.diffID == ""
 	report, err := layer.Unpack(plain, dir, recipe, o)

@@ -393,6 +393,7 @@ func TestHostileArchives(t *testing.T) {
 	wrongDiff := blob([]byte(`{"os":"linux","rootfs":{"type":"layers","diff_ids":["` + images.Digest([]byte("x")) + `"]}}`))
 	badDiff := blob([]byte(`{"os":"linux","rootfs":{"type":"layers","diff_ids":["sha256:../../x"]}}`))
 	windows := blob([]byte(`{"os":"windows","rootfs":{"type":"layers","diff_ids":["` + good + `"]}}`))
+	packed := blob(compressed(t, layer, ".xz"))
 	other := rootfs(t, "b")
 	claimed := images.Digest([]byte("something else"))
 	write(t, layout+"/blobs/sha256/"+claimed[7:], other)
@@ -401,6 +402,7 @@ func TestHostileArchives(t *testing.T) {
 		want     string
 	}{
 		"a layer of another digest":         {manifest(config, claimed), "wrong digest"},
+		"a layer that is compressed oddly":  {manifest(config, packed), "gzip or zstd, not by xz"},
 		"a stream of another digest":        {manifest(wrongDiff, good), "wrong digest"},
 		"a digest that is a path":           {manifest("sha256:../../../outside", good), "is not a SHA-256 digest"},
 		"a layer's digest that is a path":   {manifest(config, "sha256:../../../outside"), "is not a SHA-256 digest"},

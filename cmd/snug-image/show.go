@@ -220,15 +220,24 @@ func (t *tool) removeOne(name string) error {
 		return err
 	}
 	normal, _ := images.Normal(name)
-	var names []string
+	var exact, short, all []string
 	for _, r := range refs {
-		if r.Name == normal {
-			names = []string{r.Name}
-			break
+		switch {
+		case r.Digest != digest:
+		case r.Name == normal:
+			exact = append(exact, r.Name)
+		case strings.HasSuffix(r.Name, "/"+normal):
+			short = append(short, r.Name)
+		default:
+			all = append(all, r.Name)
 		}
-		if r.Digest == digest {
-			names = append(names, r.Name)
-		}
+	}
+	names := exact
+	if len(names) == 0 {
+		names = short
+	}
+	if len(names) == 0 {
+		names = all
 	}
 	for _, n := range names {
 		if err := t.store.RemoveRef(n); err != nil {

@@ -16,6 +16,11 @@ func (t *tool) verify(args []string) error {
 	if err != nil {
 		return err
 	}
+	for _, name := range args {
+		if _, err := t.store.Find(name); err != nil {
+			return err
+		}
+	}
 	done := map[string]error{}
 	bad := 0
 	for _, r := range refs {
