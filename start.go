@@ -84,7 +84,7 @@ func (c *Cmd) carryOut() error {
 
 // useImage looks up the image that the root is made of, in the caller's store.
 func (c *Cmd) useImage() error {
-	if c.Spec.Rootfs.Image == "" {
+	if c.Spec.Rootfs.Image == "" || c.enter != nil {
 		return nil
 	}
 	store, err := images.Open("")

@@ -105,14 +105,6 @@ func validWord(word string, arg any, schema object, v any) bool {
 			}
 		}
 		return true
-	case "oneOf":
-		fits := 0
-		for _, s := range arg.([]any) {
-			if valid(s.(object), v) {
-				fits++
-			}
-		}
-		return fits == 1
 	case "propertyNames":
 		for name := range table {
 			if !valid(arg.(object), name) {

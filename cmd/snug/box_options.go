@@ -40,7 +40,7 @@ func (b *box) fileOptions() []*kong.Flag {
 		b.option("symlink", "TEXT:DST", "A symbolic link at DST that points to TEXT.", symlink),
 		b.option("rootfs", "DIR", "A directory of the host as the root, such as an unpacked image.", rootfs),
 		b.option("image", "REF", "An image of the store as the root; it is pulled when it is missing (--pull). What is written is gone at the end.", useImage),
-		b.option("name", "NAME", "Keep what is written on top of --image under this name, and go on from there next time.", func(c *changing, v string) error {
+		b.option("keep", "NAME", "Keep what is written on top of --image under this name, and go on from there next time.", func(c *changing, v string) error {
 			c.Rootfs.Name = v
 			return images.CheckName(v)
 		}),

@@ -28,7 +28,7 @@ the image says; without one they all are yours, and inside root's.
   snug image pull debian:12
   snug image import rootfs.tar.zst --tag mine
   snug run --image mine -- cat /etc/os-release
-  snug run --image mine --name work -- touch /srv/new
+  snug run --image mine --keep work -- touch /srv/new
   snug image diff work
   snug image commit work mine:2
 `
@@ -188,7 +188,7 @@ func imageDiffNode() *kong.Node {
 	v := &imageVerb{word: "diff"}
 	n := imageWord(v, "List what a kept snapshot changed", `
 A line for each path: A added, C changed, D deleted. NAME is that of "snug run
---name".
+--keep".
 `, (*imageVerb).diff)
 	n.Positional = v.words("NAME", "The name of a kept snapshot.", true)
 	return n
@@ -199,7 +199,7 @@ func imageCommitNode() *kong.Node {
 	n := imageWord(v, "Make an image of a kept snapshot", `
 What was written becomes a layer on top of the image that it was written on.
 
-  snug run --image debian:12 --name work -- touch /srv/new
+  snug run --image debian:12 --keep work -- touch /srv/new
   snug image commit work mine:1
 `, (*imageVerb).work, v.pass("message", "TEXT", "Comment in the history."))
 	n.Positional = v.words("NAME REF", "The name of a kept snapshot, and that of the new image.", true)
