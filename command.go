@@ -13,6 +13,7 @@ import (
 	"github.com/snug-sandbox/snug/internal/cgroupfs"
 	"github.com/snug-sandbox/snug/internal/child"
 	"github.com/snug-sandbox/snug/internal/plan"
+	"github.com/snug-sandbox/snug/spec"
 )
 
 // Cmd is a command to run in a sandbox. Fields and methods that exec.Cmd has
@@ -76,8 +77,9 @@ type Cmd struct {
 	onClone  func() // the child builds the sandbox
 	last     bool   // this process ends with the run
 	cgroup   *cgroupfs.Group
-	instance *Instance // for Started
-	enter    *entrance // the command is one more in a running sandbox
+	instance *Instance   // for Started
+	enter    *entrance   // the command is one more in a running sandbox
+	image    *spec.Image // in use
 	result   *Result
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/snug-sandbox/snug/images"
 	"github.com/snug-sandbox/snug/internal/child"
 	"github.com/snug-sandbox/snug/internal/host"
 	"github.com/snug-sandbox/snug/internal/plan"
@@ -26,6 +27,9 @@ func (c *Cmd) Start() error {
 	}
 	if c.ctx != nil && c.ctx.Err() != nil {
 		return c.abandon(c.ctx.Err())
+	}
+	if err := c.useImage(); err != nil {
+		return c.abandon(err)
 	}
 	facts, err := c.Spec.Facts()
 	if err != nil {
@@ -78,10 +82,24 @@ func (c *Cmd) carryOut() error {
 	return nil
 }
 
+// useImage looks up the image that the root is made of, in the caller's store.
+func (c *Cmd) useImage() error {
+	if c.Spec.Rootfs.Image == "" || c.enter != nil {
+		return nil
+	}
+	store, err := images.Open("")
+	if err != nil {
+		return err
+	}
+	c.Spec, c.image, err = c.Spec.UseImage(store, os.Environ())
+	return err
+}
+
 // abandon gives up before anything was started.
 func (c *Cmd) abandon(err error) error {
 	closeAll(c.closers)
 	closeAll(c.parents)
+	c.image.Close()
 	c.result = failure(c, CauseSetup, err)
 	return err
 }

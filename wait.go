@@ -45,7 +45,7 @@ func (c *Cmd) clock(limit time.Duration) {
 	}
 }
 
-// endAt ends the command because of a limit: SIGTERM, and after the grace time
+// endAt ends the command because of a limit: its stop signal, and after the grace time
 // everything is killed.
 func (c *Cmd) endAt(cause Cause) {
 	c.mu.Lock()
@@ -59,7 +59,8 @@ func (c *Cmd) endAt(cause Cause) {
 	}
 	c.thaw()
 	c.withProcess(func(p *child.Process) {
-		p.Signal(syscall.SIGTERM, true)
+		stop, _ := c.Spec.Command.Stop()
+		p.Signal(stop, true)
 		p.Signal(syscall.SIGCONT, true) // a stopped command would never see it
 	})
 	if c.sleep(time.Duration(c.Spec.Limits.GraceTime())) {
@@ -106,6 +107,7 @@ func (c *Cmd) Wait() error {
 		return errors.New("snug: Wait was already called")
 	}
 	outcome, err := c.await()
+	c.image.Close()
 	usage := c.finishCgroup(c.cgroup)
 	c.mu.Lock()
 	c.result = success(c, outcome, usage)

@@ -5,6 +5,7 @@
 //
 //	bench -dir DIR [-runs N] [-only start,bwrap,library,many,binds] [-check]
 //	bench -dir DIR -only memory -user NAME          as root
+//	bench -dir DIR -only image,import               with snug-image in DIR
 //
 // DIR holds the programs snug and bwrap and profile.toml; bench adds what it needs. The
 // figures are for reading: only -check makes a missed target a failure.
@@ -47,7 +48,7 @@ func (t target) met() bool {
 func main() {
 	dir := flag.String("dir", "", "`directory` with snug, bwrap and profile.toml")
 	runs := flag.Int("runs", 300, "`pairs` for each median of a start")
-	only := flag.String("only", "start,bwrap,library,many,binds", "measurements, by comma: start, bwrap, library, memory, many, binds")
+	only := flag.String("only", "start,bwrap,library,many,binds", "measurements, by comma: start, bwrap, library, memory, many, binds, image, import")
 	user := flag.String("user", "", "`name` of the user to run sandboxes as; for root measuring memory")
 	check := flag.Bool("check", false, "exit 1 when a target is missed")
 	flag.Parse()
@@ -74,6 +75,8 @@ func (b *bench) run(names []string) error {
 		"many":    b.many,
 		"ceiling": b.underCeiling,
 		"binds":   b.binds,
+		"image":   b.startImage,
+		"import":  b.importImage,
 	}
 	for _, name := range names {
 		part := parts[name]

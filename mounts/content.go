@@ -56,7 +56,7 @@ func (b *builder) makeFence() {
 func (b *builder) fenced() bool {
 	entries := b.entries
 	switch r := b.table.Rootfs; {
-	case r.Path != "" && r.Overlay == OverlayNone && mayBeRoot(r.Path), r.Path == "" && r.Base == BaseHost:
+	case r.Path != "" && r.Overlay == OverlayNone && mayBeRoot(r.Path), !r.HasTree() && r.Base == BaseHost:
 		if b.attachScratch() {
 			return true
 		}

@@ -8,17 +8,22 @@ import (
 )
 
 // appendEtc adds the files of /etc that have to fit the sandbox when its root
-// is not the host's.
-func appendEtc(list []Resolved, f host.Facts, c Context) []Resolved {
+// is not the host's; those with its users only where users says so: an image has
+// its own, and programs in it that change them.
+func appendEtc(list []Resolved, f host.Facts, c Context, users bool) []Resolved {
 	add := func(name, content string) {
 		m := Mount{Type: File, Target: "/etc/" + name, Content: content}
 		list = append(list, Resolved{Mount: m, From: "standard", standard: true})
 	}
-	add("passwd", passwd(f.RootEtc["passwd"], c))
-	add("group", group(f.RootEtc["group"], c))
+	if users {
+		add("passwd", passwd(f.RootEtc["passwd"], c))
+		add("group", group(f.RootEtc["group"], c))
+	}
 	add("hosts", "127.0.0.1 localhost "+c.Hostname+"\n::1 localhost ip6-localhost ip6-loopback "+c.Hostname+"\n")
 	add("hostname", c.Hostname+"\n")
-	add("nsswitch.conf", nsswitch)
+	if users {
+		add("nsswitch.conf", nsswitch)
+	}
 	if c.HostNetwork {
 		m := Mount{Type: Bind, Source: "/etc/resolv.conf", Target: "/etc/resolv.conf", Optional: true}
 		return append(list, Resolved{Mount: m, From: "standard", standard: true})

@@ -31,11 +31,21 @@ type Rootfs struct {
 	// unpacked image or a debootstrap tree.
 	Path string `toml:"path"`
 
-	// Image is reserved for running from an image.
+	// Image is an image of the store to use as root: a name, or a digest. It is
+	// pulled or imported with "snug image".
 	Image string `toml:"image"`
 
-	// Overlay puts an overlayfs over Path: "readonly", "discard" (writable,
-	// what is written is gone at the end) or "keep" (writable, kept in Upper).
+	// Name keeps what is written under Overlay "keep" in the store, under this
+	// name, instead of in Upper. The next sandbox of the name goes on from there.
+	Name string `toml:"name"`
+
+	// Layers are the directories of Image, the topmost first, once it was looked
+	// up.
+	Layers []string `toml:"-"`
+
+	// Overlay puts an overlayfs over Path or Image: "readonly", "discard"
+	// (writable, what is written is gone at the end; the default of an image) or
+	// "keep" (writable, kept in Upper or under Name).
 	Overlay string `toml:"overlay"`
 
 	// Upper is the directory that keeps what is written under Overlay "keep".
@@ -51,8 +61,28 @@ type Rootfs struct {
 
 	// KeepEtc leaves passwd, group, hosts, hostname, resolv.conf and
 	// nsswitch.conf in /etc of Path as they are. Default: they are replaced
-	// inside by files that fit the sandbox.
+	// inside by files that fit the sandbox. Of an image only hosts, hostname and
+	// resolv.conf are replaced.
 	KeepEtc bool `toml:"keep_etc"`
+}
+
+// HasTree reports whether the root is a directory or an image, not a base.
+func (r Rootfs) HasTree() bool { return r.Path != "" || r.Image != "" }
+
+// lower are the directories that the root is made of, the topmost first.
+func (r Rootfs) lower() []string {
+	if r.Path != "" {
+		return []string{r.Path}
+	}
+	return r.Layers
+}
+
+// tree names what the root is made of.
+func (r Rootfs) tree() string {
+	if r.Path != "" {
+		return r.Path
+	}
+	return "the image " + r.Image
 }
 
 // Types of a Mount.

@@ -1,6 +1,7 @@
 package mounts
 
 import (
+	"path"
 	"strconv"
 	"strings"
 	"syscall"
@@ -100,7 +101,7 @@ func overlayAttrs(upper string) uint64 {
 func (b *builder) overlayFromPaths(label string, m Mount, upper, work string, kept bool) (program.Reg, error) {
 	escape := strings.NewReplacer(`\`, `\\`, `:`, `\:`, `,`, `\,`)
 	var lowers []string
-	for _, dir := range m.Lower {
+	for _, dir := range b.shortened(label, m.Lower) {
 		lowers = append(lowers, escape.Replace(dir))
 	}
 	data := "userxattr,lowerdir=" + strings.Join(lowers, ":")
@@ -121,4 +122,27 @@ func (b *builder) overlayFromPaths(label string, m Mount, upper, work string, ke
 	b.Do(label, plan.Mount, b.Text("overlay"), b.Text(name), b.Text("overlay"), plan.Hex(flags), b.Text(data)).Help(overlayHelp)
 	fd := b.Do(label, plan.OpenTree, plan.Reg(b.scratch), b.Text(name), treeFlags(unix.OPEN_TREE_CLOEXEC)).Keep("tree")
 	return fd, nil
+}
+
+// shortened returns directories by names that together fit into a page, as long
+// as they are in few places: where those are bound in the scratch file system.
+// That is attached on the kernels that need it, and becomes the working directory.
+func (b *builder) shortened(label string, dirs []string) []string {
+	if len(strings.Join(dirs, ":")) < 2048 {
+		return dirs
+	}
+	places := map[string]string{}
+	short := make([]string, len(dirs))
+	for i, dir := range dirs {
+		place, name := path.Split(path.Clean(dir))
+		if places[place] == "" {
+			places[place] = b.scratchName()
+			b.Do(label, plan.Mkdirat, plan.Reg(b.scratch), b.Text(places[place]), plan.Octal(0o755))
+			fd := b.cloneTree(label+": "+place, place, Mount{}, false)
+			b.Do(label, plan.MoveMount, plan.Reg(fd), b.Text(""), plan.Reg(b.scratch), b.Text(places[place]), moveFlags(unix.MOVE_MOUNT_F_EMPTY_PATH))
+			b.Close(fd)
+		}
+		short[i] = places[place] + "/" + name
+	}
+	return short
 }

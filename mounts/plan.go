@@ -123,10 +123,12 @@ func (b *builder) makeRoot() error {
 	r := b.table.Rootfs
 	m := &mounted{at: "/", dirAt: "/"}
 	switch {
-	case r.Path != "" && r.Overlay != OverlayNone:
+	case r.Image != "" && len(r.Layers) == 0:
+		return &problem.Problem{What: "rootfs.image", Why: "the image " + r.Image + " was not looked up", Fix: "Spec.UseImage does that"}
+	case r.HasTree() && r.Overlay != OverlayNone:
 		m.creates = true
-		over := Mount{Type: Overlay, Target: "/", Lower: []string{r.Path}, Upper: r.Upper, Work: r.Work, Writable: true}
-		root, err := b.makeOverlay("make the root an overlay of "+r.Path, over)
+		over := Mount{Type: Overlay, Target: "/", Lower: r.lower(), Upper: r.Upper, Work: r.Work, Writable: true}
+		root, err := b.makeOverlay("make the root an overlay of "+r.tree(), over)
 		if err != nil {
 			return err
 		}
@@ -214,7 +216,7 @@ func (b *builder) enter(fenced bool) {
 
 func (b *builder) readonlyRoot() bool {
 	r := b.table.Rootfs
-	if r.Path != "" {
+	if r.HasTree() {
 		return r.Overlay == OverlayReadonly
 	}
 	return !r.Writable && r.Base != BaseHost

@@ -94,10 +94,10 @@ func (t Table) appendStandard(list []Resolved, f host.Facts, c Context) []Resolv
 		list = append(list, Resolved{Mount: m, From: "standard", standard: true})
 	}
 	root := t.Rootfs
-	if root.Path == "" && root.Base == BaseEmpty {
+	if !root.HasTree() && root.Base == BaseEmpty {
 		return list
 	}
-	if root.Path == "" && (root.Base == BaseSystem || root.Base == "") {
+	if !root.HasTree() && (root.Base == BaseSystem || root.Base == "") {
 		list = appendSystem(list, f)
 	}
 	add(Mount{Type: Proc, Target: "/proc", Fallback: FallbackNone})
@@ -105,13 +105,13 @@ func (t Table) appendStandard(list []Resolved, f host.Facts, c Context) []Resolv
 	add(Mount{Type: Tmpfs, Target: "/tmp", Mode: sticky()})
 	add(Mount{Type: Tmpfs, Target: "/var/tmp", Mode: sticky()})
 	add(Mount{Type: Tmpfs, Target: "/run"})
-	if c.HostNetwork && root.Path == "" {
+	if c.HostNetwork && !root.HasTree() {
 		for _, dir := range resolverDirs {
 			add(Mount{Type: Bind, Source: dir, Target: dir, Optional: true})
 		}
 	}
-	if root.Path != "" && !root.KeepEtc {
-		list = appendEtc(list, f, c)
+	if root.HasTree() && !root.KeepEtc {
+		list = appendEtc(list, f, c, root.Path != "")
 	}
 	return list
 }
@@ -191,7 +191,7 @@ func depth(target string) int {
 // its own name: the deepest mount above it is a bind of the host at its place.
 func (t Table) Shows(f host.Facts, c Context, p string) bool {
 	p = path.Clean(p)
-	shown := t.Rootfs.Path == "" && t.Rootfs.Base == BaseHost
+	shown := !t.Rootfs.HasTree() && t.Rootfs.Base == BaseHost
 	for _, r := range t.Resolve(f, c) {
 		if !below(p, r.Target) {
 			continue

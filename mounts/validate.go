@@ -58,22 +58,31 @@ func (r Rootfs) problems() []*problem.Problem {
 	default:
 		bad("base", strconv.Quote(r.Base)+" is not a base", "one of system, host, empty")
 	}
-	if r.Image != "" {
-		bad("image", "running from an image is not in this version", "unpack the image and name the directory in rootfs.path")
-	}
 	if r.Base != "" && r.Path != "" {
 		bad("path", "a root is either a base or a path", "leave out rootfs.base")
+	}
+	if r.Image != "" && (r.Base != "" || r.Path != "") {
+		bad("image", "a root is either an image, a base or a path", "leave out the others")
+	}
+	if r.Image != "" && r.Writable {
+		bad("writable", "the layers of an image are shared, and never writable", "overlay = \"discard\" or \"keep\"")
+	}
+	if r.Name != "" && (r.Image == "" || r.Overlay != OverlayNone && r.Overlay != OverlayKeep) {
+		bad("name", "it names what is kept on top of an image", "set rootfs.image, and leave out overlay or say \"keep\"")
 	}
 	switch r.Overlay {
 	case OverlayNone, OverlayReadonly, OverlayDiscard, OverlayKeep:
 	default:
 		bad("overlay", strconv.Quote(r.Overlay)+" is not a kind of overlay", "one of readonly, discard, keep")
 	}
-	if r.Overlay != OverlayNone && r.Path == "" {
+	if r.Overlay != OverlayNone && !r.HasTree() {
 		bad("overlay", "an overlay needs a directory below it", "name it in rootfs.path")
 	}
-	if (r.Overlay == OverlayKeep) != (r.Upper != "") {
-		bad("upper", "overlay = \"keep\" and upper go together", "")
+	if r.Name == "" && (r.Overlay == OverlayKeep) != (r.Upper != "") {
+		bad("upper", "overlay = \"keep\" and upper go together", keepFix(r))
+	}
+	if r.Name != "" && r.Upper != "" && r.Layers == nil {
+		bad("upper", "what is written is kept either under a name or in a directory", "leave out rootfs.name or rootfs.upper")
 	}
 	if r.Writable && r.Base == BaseHost {
 		bad("writable", "the host's tree is never writable as a whole", "bind the directories that shall be writable")
@@ -84,6 +93,13 @@ func (r Rootfs) problems() []*problem.Problem {
 		}
 	}
 	return list
+}
+
+func keepFix(r Rootfs) string {
+	if r.Image != "" && r.Upper == "" {
+		return "give what is kept a name: rootfs.name"
+	}
+	return ""
 }
 
 func (m Mount) problems(what string, ordered bool) []*problem.Problem {

@@ -10,6 +10,11 @@ type Command struct {
 	// looked up in the sandbox's PATH, inside the sandbox. Empty: a shell.
 	Args []string `toml:"args"`
 
+	// Entrypoint is what runs with Args as its arguments. Default: what the image
+	// says, where the root is one; one empty word is none. Without it the first
+	// word of Args is the program.
+	Entrypoint []string `toml:"entrypoint"`
+
 	// Argv0 is the name that the program sees as its own (argv[0]) when it
 	// differs from Args[0].
 	Argv0 string `toml:"argv0"`
@@ -18,6 +23,10 @@ type Command struct {
 	// caller's directory when the sandbox shows it, else the home directory
 	// when it shows that, else /.
 	Workdir string `toml:"workdir"`
+
+	// StopSignal is what asks the command to end at its time limit, such as
+	// "SIGINT". Default: what the image says, else SIGTERM.
+	StopSignal string `toml:"stop_signal"`
 
 	// PID1 makes the command itself process 1 of its pid namespace. It then
 	// has to reap orphans, and signals without a handler do not reach it
@@ -75,8 +84,8 @@ type Terminal struct {
 // Limits is the part of the table [limits] that the process itself carries:
 // time limits and setrlimit(2).
 type Limits struct {
-	// Timeout ends the command after this wall-clock time: SIGTERM, then
-	// SIGKILL after Grace. The exit code is then 124.
+	// Timeout ends the command after this wall-clock time: StopSignal of the command,
+	// then SIGKILL after Grace. The exit code is then 124.
 	Timeout units.Duration `toml:"timeout"`
 
 	// Grace is the time between SIGTERM and SIGKILL. Default 10s.

@@ -21,13 +21,16 @@ func (c Command) Validate() error {
 	if len(c.Args) > 0 && c.Args[0] == "" {
 		bad("args", "the name of the program is empty", "")
 	}
-	for _, word := range append([]string{c.Argv0, c.Workdir}, c.Args...) {
+	for _, word := range slices.Concat([]string{c.Argv0, c.Workdir}, c.Entrypoint, c.Args) {
 		if strings.ContainsRune(word, 0) {
 			bad("args", strconv.Quote(word)+" holds a NUL byte", "")
 		}
 	}
 	if c.Workdir != "" && !path.IsAbs(c.Workdir) {
 		bad("workdir", strconv.Quote(c.Workdir)+" is not an absolute path", "")
+	}
+	if _, ok := c.Stop(); !ok {
+		bad("stop_signal", strconv.Quote(c.StopSignal)+" is not a signal", "a name such as SIGINT, or a number from 1 to 64")
 	}
 	if c.Nice != nil && (*c.Nice < -20 || *c.Nice > 19) {
 		bad("nice", strconv.Itoa(*c.Nice)+" is not a nice value", "a number from -20 to 19")

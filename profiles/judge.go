@@ -14,7 +14,7 @@ import (
 func (l *loader) judge(s *spec.Spec) {
 	tidy(s)
 	whole := *s
-	if whole.Rootfs.Path == "" && whole.Rootfs.Base == "" && whole.Rootfs.Overlay != "" {
+	if !whole.Rootfs.HasTree() && whole.Rootfs.Base == "" && whole.Rootfs.Overlay != "" {
 		// The directory under the overlay may come from the command line: a
 		// profile can be for any tree.
 		whole.Rootfs.Path = "/"

@@ -101,10 +101,12 @@ var (
 var tables = []table{
 	{"command", []key[spec.Spec]{
 		{name: "args", at: func(s *spec.Spec) any { return &s.Command.Args }, rule: rule{text: value, replaces: true}},
+		{name: "entrypoint", at: func(s *spec.Spec) any { return &s.Command.Entrypoint }, rule: rule{text: value, replaces: true}},
 		{name: "argv0", at: func(s *spec.Spec) any { return &s.Command.Argv0 }, rule: rule{text: value, word: notEmpty}},
 		{name: "workdir", at: func(s *spec.Spec) any { return &s.Command.Workdir }, rule: rule{text: insidePath}},
 		{name: "pid1", at: func(s *spec.Spec) any { return &s.Command.PID1 }},
 		{name: "linger", at: func(s *spec.Spec) any { return &s.Command.Linger }},
+		{name: "stop_signal", at: func(s *spec.Spec) any { return &s.Command.StopSignal }, rule: rule{text: value}},
 		{name: "umask", at: func(s *spec.Spec) any { return &s.Command.Umask }, rule: rule{max: 0o777}},
 		{name: "nice", at: func(s *spec.Spec) any { return &s.Command.Nice }, rule: rule{min: -20, max: 19}},
 		{name: "oom_score_adj", at: func(s *spec.Spec) any { return &s.Command.OOMScoreAdj }, rule: rule{min: -1000, max: 1000}},
@@ -127,6 +129,8 @@ var tables = []table{
 	{"rootfs", []key[spec.Spec]{
 		{name: "base", at: func(s *spec.Spec) any { return &s.Rootfs.Base }, rule: rule{enum: baseWords}},
 		{name: "path", at: func(s *spec.Spec) any { return &s.Rootfs.Path }, rule: rule{text: hostPath}},
+		{name: "image", at: func(s *spec.Spec) any { return &s.Rootfs.Image }, rule: rule{text: value}},
+		{name: "name", at: func(s *spec.Spec) any { return &s.Rootfs.Name }, rule: rule{text: value}},
 		{name: "overlay", at: func(s *spec.Spec) any { return &s.Rootfs.Overlay }, rule: rule{enum: layerWords}},
 		{name: "upper", at: func(s *spec.Spec) any { return &s.Rootfs.Upper }, rule: rule{text: hostPath}},
 		{name: "work", at: func(s *spec.Spec) any { return &s.Rootfs.Work }, rule: rule{text: hostPath}},

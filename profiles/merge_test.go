@@ -208,10 +208,10 @@ func TestOfBaseAndPathTheLaterProfileWins(t *testing.T) {
 	w := newWorld(t)
 	w.write("tree.toml", "[rootfs]\npath = \"/srv/tree\"\noverlay = \"discard\"\n")
 	w.write("host.toml", "[rootfs]\nbase = \"host\"\n")
-	if r := w.load("tree.toml", "host.toml").Spec.Rootfs; r != (mounts.Rootfs{Base: "host"}) {
+	if r := w.load("tree.toml", "host.toml").Spec.Rootfs; !reflect.DeepEqual(r, mounts.Rootfs{Base: "host"}) {
 		t.Errorf("host last: %+v", r)
 	}
-	if r := w.load("host.toml", "tree.toml").Spec.Rootfs; r != (mounts.Rootfs{Path: "/srv/tree", Overlay: "discard"}) {
+	if r := w.load("host.toml", "tree.toml").Spec.Rootfs; !reflect.DeepEqual(r, mounts.Rootfs{Path: "/srv/tree", Overlay: "discard"}) {
 		t.Errorf("tree last: %+v", r)
 	}
 }
@@ -253,7 +253,7 @@ func TestProfilesThatDoNotFitTogetherAreBlamedAtTheKey(t *testing.T) {
 
 // The option --rootfs names the tree.
 func TestAProfileMayPutAnOverlayOverATreeThatIsNamedLater(t *testing.T) {
-	if r := newWorld(t).loadText("[rootfs]\noverlay = \"discard\"\n").Spec.Rootfs; r != (mounts.Rootfs{Overlay: "discard"}) {
+	if r := newWorld(t).loadText("[rootfs]\noverlay = \"discard\"\n").Spec.Rootfs; !reflect.DeepEqual(r, mounts.Rootfs{Overlay: "discard"}) {
 		t.Errorf("got %+v", r)
 	}
 }

@@ -16,8 +16,6 @@ var reserved = []struct {
 	{"network.host_loopback", "", "a network stack of its own"},
 	{"network.bandwidth", "", "a limit of bandwidth"},
 	{"network.join", "", "sharing a network between sandboxes"},
-	{"rootfs.image", "", "running from an image"},
-	{"rootfs.name", "", "keeping a snapshot under a name"},
 	{"limits.swap", "", "this limit"},
 	{"security.apparmor", "", "AppArmor profiles"},
 	{"security.selinux", "", "SELinux labels"},

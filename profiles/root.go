@@ -1,21 +1,33 @@
 package profiles
 
 // root lets the later of two profiles win where one names a base and the other
-// a path: a root is either. Within one profile both are a mistake.
+// a path or an image: a root is one of them. Within one profile several are a
+// mistake.
 func (d *decoder) root(tree map[string]any) {
 	_, base := tree["base"]
 	_, path := tree["path"]
+	_, image := tree["image"]
 	r := &d.spec.Rootfs
 	switch p := (&keyPath{key: "rootfs"}); {
 	case base && path:
 		d.bad(p.child("path"), Mistake{Got: "path", why: "a root is either a base or a path", Hint: "leave out base, or path"})
+	case image && (base || path):
+		d.bad(p.child("image"), Mistake{Got: "image", why: "a root is either an image, a base or a path", Hint: "leave out the others"})
 	case base:
-		r.Path, r.Overlay, r.Upper, r.Work, r.KeepEtc = "", "", "", "", false
-		for _, name := range [...]string{"path", "overlay", "upper", "work", "keep_etc"} {
-			d.trace.forget("rootfs." + name)
-		}
+		r.Path, r.Image, r.Name, r.Overlay, r.Upper, r.Work, r.KeepEtc = "", "", "", "", "", "", false
+		d.forgetRoot("path", "image", "name", "overlay", "upper", "work", "keep_etc")
 	case path:
-		r.Base = ""
-		d.trace.forget("rootfs.base")
+		r.Base, r.Image, r.Name = "", "", ""
+		d.forgetRoot("base", "image", "name")
+	case image:
+		r.Base, r.Path = "", ""
+		d.forgetRoot("base", "path")
+	}
+}
+
+// forgetRoot drops where keys of [rootfs] were set.
+func (d *decoder) forgetRoot(names ...string) {
+	for _, name := range names {
+		d.trace.forget("rootfs." + name)
 	}
 }

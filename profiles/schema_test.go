@@ -347,7 +347,7 @@ func TestSchemaForbidsKeysThatItDoesNotKnow(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, text := range []string{"nonsense = 1", "[command]\nnonsense = 1", "[[mounts]]\nsource = \"/x\"\nnonsense = 1",
-		"[[mounts]]\nsource = \"/x\"\nwhen = { nonsense = \"\" }", "[network]\nmode = \"private\"", "[rootfs]\nimage = \"x\"",
+		"[[mounts]]\nsource = \"/x\"\nwhen = { nonsense = \"\" }", "[network]\nmode = \"private\"",
 		"version = 2", "[[mounts]]\nsource = \"/x\"\ncontent = \"y\"", "[[mounts]]\ntype = \"tmpfs\"", "[limits]\nnofile = -1",
 		"[command]\numask = 22", "[limits]\ntimeout = 90"} {
 		if valid(schema, treeOf(t, text)) {

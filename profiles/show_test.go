@@ -18,6 +18,8 @@ argv0 = "other"
 workdir = "/work"
 linger = true
 pid1 = true
+entrypoint = ["env", "-i"]
+stop_signal = "SIGINT"
 umask = "0077"
 nice = 0
 oom_score_adj = -5
@@ -195,7 +197,7 @@ func TestEverythingIsEverything(t *testing.T) {
 	for i := range tables {
 		for _, k := range tables[i].keys {
 			name := tables[i].name + "." + k.name
-			if reflect.ValueOf(k.at(&p.Spec)).Elem().IsZero() && name != "rootfs.base" {
+			if reflect.ValueOf(k.at(&p.Spec)).Elem().IsZero() && name != "rootfs.base" && name != "rootfs.image" && name != "rootfs.name" {
 				t.Errorf("%s is not in the profile of this test", name)
 			}
 		}

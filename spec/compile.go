@@ -32,6 +32,7 @@ func Compile(s Spec, f host.Facts, io Streams) (*plan.Plan, error) {
 	if err := s.Validate(); err != nil {
 		return nil, err
 	}
+	s.Command.Args, s.Command.Entrypoint = s.Command.Words(), nil
 	targets := s.targets(io)
 	if s.Inherit != nil {
 		targets = nil // all are left where they are

@@ -57,7 +57,7 @@ func pick(first bool, a, b string) string {
 
 // callersShell is $SHELL where the sandbox shows the host's programs.
 func (s Spec) callersShell(f host.Facts) string {
-	if s.Rootfs.Path == "" && s.Rootfs.Base != mounts.BaseEmpty {
+	if !s.Rootfs.HasTree() && s.Rootfs.Base != mounts.BaseEmpty {
 		for _, kv := range f.Environ {
 			if shell, ok := strings.CutPrefix(kv, "SHELL="); ok && strings.HasPrefix(shell, "/") {
 				return shell

@@ -31,7 +31,7 @@ func (s Spec) Plan() (*plan.Plan, error) {
 func (s Spec) wants() host.Want {
 	return host.Want{
 		SubIDs:    s.Identity.Map == userns.MapRange,
-		RootLinks: s.Rootfs.Path == "" && (s.Rootfs.Base == "" || s.Rootfs.Base == mounts.BaseSystem),
+		RootLinks: !s.Rootfs.HasTree() && (s.Rootfs.Base == "" || s.Rootfs.Base == mounts.BaseSystem),
 		RootEtc:   s.etcOf(),
 		Cgroup:    !s.Limits.Config.Empty() || s.Limits.CPUTime > 0,
 		Devices:   s.Limits.Devices(),

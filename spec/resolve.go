@@ -41,6 +41,6 @@ func (s Spec) Resolve(f host.Facts, io Streams) (Resolved, error) {
 
 func (s Spec) environ(f host.Facts, c mounts.Context, workdir string) []string {
 	id := process.Identity{User: c.User, Home: c.Home, Shell: c.Shell}
-	hostPath := s.Rootfs.Path == "" && s.Rootfs.Base != mounts.BaseEmpty
+	hostPath := !s.Rootfs.HasTree() && s.Rootfs.Base != mounts.BaseEmpty
 	return s.Env.Environ(f.Environ, id, hostPath, workdir)
 }

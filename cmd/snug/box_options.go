@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/alecthomas/kong"
 
+	"github.com/snug-sandbox/snug/images"
 	"github.com/snug-sandbox/snug/mounts"
 	"github.com/snug-sandbox/snug/seccomp"
 )
@@ -39,8 +40,13 @@ func (b *box) fileOptions() []*kong.Flag {
 		b.option("mask", "DST", "Make a path unreadable.", mask),
 		b.option("symlink", "TEXT:DST", "A symbolic link at DST that points to TEXT.", symlink),
 		b.option("rootfs", "DIR", "A directory of the host as the root, such as an unpacked image.", rootfs),
+		b.option("image", "REF", "An image of the store as the root; it is pulled when it is missing (--pull). What is written is gone at the end.", useImage),
+		b.option("keep", "NAME", "Keep what is written on top of --image under this name, and go on from there next time.", func(c *changing, v string) error {
+			c.Rootfs.Name = v
+			return images.CheckName(v)
+		}),
 		b.choice("overlay", "none|readonly|discard|keep",
-			"Lay a file system over --rootfs: what is written to it is refused (default), thrown away at the end, or kept in --upper. Without one (none), everything that is mounted needs its place in DIR.",
+			"Lay a file system over --rootfs or --image: what is written to it is refused (default), thrown away at the end (default of an image), or kept in --upper. Without one (none), everything that is mounted needs its place in DIR.",
 			overlay),
 		b.option("upper", "DIR", "Where --overlay keep keeps what is written.", func(c *changing, v string) (err error) {
 			c.Rootfs.Upper, err = hostPath(v, c.home)
@@ -117,6 +123,10 @@ func (b *box) namespaceOptions() []*kong.Flag {
 func (b *box) processOptions() []*kong.Flag {
 	return []*kong.Flag{
 		b.option("workdir/w", "DIR", "Working directory inside.", workdir),
+		b.option("entrypoint", "PROGRAM", "What runs with the command's words as its arguments, instead of an image's own; \"\" is nothing.", func(c *changing, v string) error {
+			c.Command.Entrypoint = []string{v}
+			return nil
+		}),
 		b.choice("tty", "auto|yes|no", "A terminal of its own: when used interactively, always, or never.",
 			func(c *changing, v string) { c.Terminal.TTY = v }),
 		b.option("fd", "N", "Pass descriptor N on under the same number.", passDescriptor),

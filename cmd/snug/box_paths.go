@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/snug-sandbox/snug/images"
 	"github.com/snug-sandbox/snug/internal/units"
 	"github.com/snug-sandbox/snug/mounts"
 )
@@ -113,12 +114,22 @@ func rootfs(c *changing, v string) error {
 		return err
 	}
 	r := &c.Rootfs
-	r.Path, r.Base, r.Image = dir, "", ""
+	r.Path, r.Base, r.Image, r.Name = dir, "", "", ""
 	// An unpacked image rarely has the home and the current directory that a
 	// profile mounts, and nothing may be created in it. The host's own root has
 	// them, and other file systems below it, which an overlay would not show.
 	if r.Overlay == mounts.OverlayNone && !c.layered && !r.Writable && dir != "/" {
 		r.Overlay = mounts.OverlayReadonly
+	}
+	return nil
+}
+
+// useImage puts an image in the place of the profile's root.
+func useImage(c *changing, v string) error {
+	r := &c.Rootfs
+	r.Image, r.Base, r.Path, r.Writable = v, "", "", false
+	if _, err := images.Normal(v); err != nil && !strings.HasPrefix(v, "sha256:") {
+		return badValueTry("--image debian:12", "%q is not the name of an image", v)
 	}
 	return nil
 }

@@ -48,6 +48,11 @@ func (v *explainVerb) do(std streams) error {
 	if err != nil {
 		return err
 	}
+	image, err := s.useImage()
+	if err != nil {
+		return s.blame(err)
+	}
+	defer image.Close()
 	facts, err := s.Spec.Facts()
 	if err != nil {
 		return err

@@ -45,9 +45,12 @@ func leftToUs() bool {
 	return err == nil && exec.Command(helper, "delegated", strconv.Itoa(os.Getpid())).Run() == nil
 }
 
-// helperProgram finds a program of Snug's own: beside this one, or in the
-// libexec directory that belongs to it.
+// helperProgram finds a program of Snug's own: in $SNUG_LIBEXEC, where that is
+// set, else beside this one, or in the libexec directory that belongs to it.
 func helperProgram(name string) (string, error) {
+	if dir := os.Getenv("SNUG_LIBEXEC"); dir != "" {
+		return filepath.Join(dir, name), nil
+	}
 	self, err := os.Executable()
 	if err != nil {
 		return "", err

@@ -2,8 +2,11 @@ package main
 
 import (
 	"errors"
+	"fmt"
+	"os"
 	"os/exec"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -12,12 +15,42 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	dir := buildHelpers()
 	kerneltest.Drop()
+	if dir != "" {
+		defer os.RemoveAll(dir)
+	}
 	testscript.Main(m, map[string]func(){"snug": main})
+}
+
+// buildHelpers builds the helper programs that the scripts need, before the
+// tests become an ordinary user's, who may not read the caller's caches. It
+// returns the directory to remove.
+func buildHelpers() string {
+	if len(os.Args) == 0 || !strings.HasSuffix(os.Args[0], ".test") || os.Getenv("SNUG_LIBEXEC") != "" {
+		return ""
+	}
+	dir, err := os.MkdirTemp("", "snug-libexec-")
+	if err == nil {
+		err = os.Chmod(dir, 0o755)
+	}
+	if err == nil {
+		build := exec.Command("go", "build", "-buildvcs=false", "-o", dir, "../snug-image")
+		build.Env = append(os.Environ(), "CGO_ENABLED=0")
+		build.Stderr = os.Stderr
+		err = build.Run()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "the helper programs cannot be built:", err)
+		os.Exit(2)
+	}
+	os.Setenv("SNUG_LIBEXEC", dir)
+	return dir
 }
 
 // TestScripts runs testdata/VERB_BEHAVIOUR.txtar.
 func TestScripts(t *testing.T) {
+	registry := imageRegistry(t)
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
 		Condition:           kerneltest.Condition,
@@ -27,6 +60,8 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("COLUMNS", "80")
 			env.Setenv("LC_ALL", "C")
+			env.Setenv("SNUG_LIBEXEC", os.Getenv("SNUG_LIBEXEC"))
+			env.Setenv("REGISTRY", registry)
 			return nil
 		},
 	})

@@ -19,6 +19,7 @@ type runVerb struct {
 	named       bool // --name was given
 	stats, json bool
 	reached     []error // what is to be said of the limits
+	pull        string
 }
 
 func runNode(args []string) *kong.Node {
@@ -27,7 +28,8 @@ func runNode(args []string) *kong.Node {
 	n := node("run", "Run a command in a sandbox", runDetail, v)
 	name := v.plain("name", "NAME", "Name of the sandbox while it runs, for ps, exec and others. Default: the profile's with a number.",
 		func(name string) { v.name, v.named = name, true })
-	v.describe(n, group(group(nil, "Profile", name), "Statistics", v.statsOptions()...)...)
+	more := group(group(nil, "Profile", name), "Files", v.pullOption())
+	v.describe(n, group(more, "Statistics", v.statsOptions()...)...)
 	return n
 }
 
@@ -48,6 +50,7 @@ it is not there.
   snug run --memory 2GiB --timeout 10m -- make  with limits
   snug run --stats -- make                      and what it used
   snug run --rootfs ./alpine --map root         a shell in another root
+  snug run --image debian:12 -- apt-get --version   a command of an image
 `
 
 func (v *runVerb) do(std streams) error {
@@ -96,6 +99,9 @@ func (v *runVerb) run(std streams) (*snug.Result, error) {
 	s, err := v.load()
 	if err != nil {
 		return nil, err
+	}
+	if err := v.provide(s, std); err != nil {
+		return nil, s.blame(err)
 	}
 	files, err := descriptors(&s.Spec)
 	if err != nil {

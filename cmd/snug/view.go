@@ -131,6 +131,12 @@ func names(environ []string) []string {
 func rootView(r mounts.Rootfs) viewRoot {
 	mode := map[bool]string{true: "rw", false: "ro"}
 	switch {
+	case r.Image != "" && r.Overlay == mounts.OverlayReadonly:
+		return viewRoot{"the image " + r.Image + ", below a file system for new mount points", "ro"}
+	case r.Image != "" && r.Overlay == mounts.OverlayKeep:
+		return viewRoot{"the image " + r.Image + "; what is written is kept in " + r.Upper, "rw"}
+	case r.Image != "":
+		return viewRoot{"the image " + r.Image + "; what is written is gone at the end", "rw"}
 	case r.Path != "" && r.Overlay == mounts.OverlayReadonly:
 		return viewRoot{r.Path + " of the host, below a file system for new mount points", "ro"}
 	case r.Path != "" && r.Overlay == mounts.OverlayDiscard:
@@ -194,6 +200,8 @@ func (r rules) name(rule string) string {
 	index, isMount := strings.CutPrefix(rule, "mounts[")
 	i, _ := strconv.Atoi(strings.TrimSuffix(index, "]"))
 	switch {
+	case isMount && r.options[i] == "":
+		return "the image"
 	case isMount:
 		return r.options[i]
 	case rule == "rootfs":

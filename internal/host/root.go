@@ -60,6 +60,29 @@ func rootEtc(dir string) (map[string]string, error) {
 	return files, nil
 }
 
+// LayerFile reads a file of a root that is made of layers, the topmost first.
+// One that no layer has is empty.
+func LayerFile(layers []string, name string) (string, error) {
+	for _, dir := range layers {
+		root, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return "", &problem.Problem{What: "layer " + dir, Why: rootReason(err), Err: err}
+		}
+		text, err := readInRoot(root, name)
+		unix.Close(root)
+		switch {
+		case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR):
+		case errors.Is(err, unix.ENXIO):
+			return "", nil // a device 0:0: the layer removes it
+		case err != nil:
+			return "", &problem.Problem{What: "/" + name + " of the image", Err: err}
+		default:
+			return text, nil
+		}
+	}
+	return "", nil
+}
+
 func rootReason(err error) string {
 	switch {
 	case errors.Is(err, unix.ENOENT):

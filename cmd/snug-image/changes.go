@@ -1,0 +1,118 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/snug-sandbox/snug/images"
+	"github.com/snug-sandbox/snug/internal/layer"
+)
+
+// diff lists what a kept snapshot changed of its image, which is mounted at the
+// second argument: A added, C changed, D deleted.
+func (t *tool) diff(args []string) error {
+	if len(args) != 2 {
+		return errors.New("diff takes the name of a kept snapshot")
+	}
+	kept, err := t.store.Keep(args[0], nil, "")
+	if err != nil {
+		return err
+	}
+	defer kept.Close()
+	w := bufio.NewWriter(t.out)
+	if err := layer.Changes(kept.Upper(), args[1], func(kind byte, name string) error {
+		_, err := fmt.Fprintf(w, "%c %s\n", kind, lineSafe(name))
+		return err
+	}); err != nil {
+		return err
+	}
+	return w.Flush()
+}
+
+// lineSafe is a name on one line.
+func lineSafe(name string) string {
+	text, _ := json.Marshal(name)
+	if plain := string(text[1 : len(text)-1]); plain == name {
+		return name
+	}
+	return string(text)
+}
+
+// commit makes what a kept snapshot wrote a layer of a new image.
+func (t *tool) commit(args []string) error {
+	if len(args) != 2 {
+		return errors.New("commit takes the name of a kept snapshot and that of the new image")
+	}
+	ref, err := images.Normal(args[1])
+	if err != nil {
+		return err
+	}
+	kept, err := t.store.Keep(args[0], nil, "")
+	if err != nil {
+		return err
+	}
+	defer kept.Close()
+	t.ids = kept.IDs
+	t.unpack.Chown = t.ids == images.Range
+	image, err := t.store.UseDigest(kept.Base)
+	if err != nil {
+		return err
+	}
+	defer image.Close()
+	a, err := t.store.Begin()
+	if err != nil {
+		return err
+	}
+	defer a.Close()
+	for _, diffID := range image.Config.RootFS.DiffIDs {
+		if _, err := a.Reserve(kept.IDs, diffID); err != nil {
+			return err
+		}
+	}
+	r, w := io.Pipe()
+	defer r.Close()
+	go func() {
+		_, err := layer.Pack(kept.Upper(), w, true)
+		w.CloseWithError(err)
+	}()
+	report, err := t.unpackLayer(a, source{}, r)
+	if err != nil {
+		return err
+	}
+	config, err := t.committed(image, report)
+	if err != nil {
+		return err
+	}
+	manifest, err := manifestFor(config, append(image.Manifest.Layers[:len(image.Manifest.Layers):len(image.Manifest.Layers)],
+		images.Descriptor{MediaType: typeLayer, Digest: report.DiffID, Size: report.Size}))
+	if err != nil {
+		return err
+	}
+	return t.commitRef(a, ref, manifest, config)
+}
+
+// committed is the configuration of the image with one layer more.
+func (t *tool) committed(image *images.Image, report layer.Report) ([]byte, error) {
+	text, err := t.store.Blob(image.Manifest.Config.Digest)
+	if err != nil {
+		return nil, err
+	}
+	var all map[string]json.RawMessage
+	if err := json.Unmarshal(text, &all); err != nil {
+		return nil, err
+	}
+	now := time.Now().UTC()
+	c := image.Config
+	c.RootFS.DiffIDs = append(c.RootFS.DiffIDs[:len(c.RootFS.DiffIDs):len(c.RootFS.DiffIDs)], report.DiffID)
+	c.History = append(c.History[:len(c.History):len(c.History)], images.History{Created: &now, CreatedBy: "snug image commit", Comment: message})
+	for key, value := range map[string]any{"rootfs": c.RootFS, "history": c.History, "created": now} {
+		if all[key], err = json.Marshal(value); err != nil {
+			return nil, err
+		}
+	}
+	return json.Marshal(all)
+}

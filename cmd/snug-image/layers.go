@@ -1,0 +1,189 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"os"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/snug-sandbox/snug/images"
+	"github.com/snug-sandbox/snug/internal/layer"
+	"github.com/snug-sandbox/snug/internal/problem"
+)
+
+// source is a layer that is to be unpacked.
+type source struct {
+	name   string // for messages
+	diffID string // of its uncompressed stream; empty: not known
+	digest string // of the stream as it comes; empty: not known
+	open   func() (io.ReadCloser, error)
+}
+
+// atOnce is how many layers are unpacked at a time. Each has some buffers, a
+// decompressor's window, and files to write.
+const atOnce = 3
+
+// addLayers unpacks what the store has not, several at a time. before is called
+// before it tells what was left out; it may be nil.
+func (t *tool) addLayers(a *images.Adding, list []source, before func()) error {
+	var group errgroup.Group
+	group.SetLimit(atOnce)
+	var mu sync.Mutex
+	var skipped layer.Skipped
+	begun := map[string]bool{}
+	for _, s := range list {
+		if begun[s.diffID] {
+			continue // one layer may occur several times
+		}
+		begun[s.diffID] = true
+		group.Go(func() error {
+			report, err := t.addLayer(a, s)
+			mu.Lock()
+			defer mu.Unlock()
+			skipped.Devices += report.Skipped.Devices
+			skipped.Attributes += report.Skipped.Attributes
+			return err
+		})
+	}
+	err := group.Wait()
+	if before != nil {
+		before()
+	}
+	for _, text := range skipped.Notes() {
+		t.note(text)
+	}
+	return err
+}
+
+func (t *tool) addLayer(a *images.Adding, s source) (layer.Report, error) {
+	if there, err := a.Reserve(t.ids, s.diffID); there || err != nil {
+		return layer.Report{}, err
+	}
+	r, err := s.open()
+	if err != nil {
+		return layer.Report{}, err
+	}
+	defer r.Close()
+	report, err := t.unpackLayer(a, s, r)
+	if err != nil {
+		return report, fmt.Errorf("%s: %w", s.name, err)
+	}
+	return report, nil
+}
+
+// unpackLayer unpacks one stream and puts it to where layers are.
+func (t *tool) unpackLayer(a *images.Adding, s source, r io.Reader) (layer.Report, error) {
+	dir, recipePath, err := a.Room()
+	if err != nil {
+		return layer.Report{}, err
+	}
+	recipe, err := os.Create(recipePath)
+	if err != nil {
+		return layer.Report{}, err
+	}
+	defer recipe.Close()
+	sum := &checked{r: r, hash: sha256.New()}
+	if s.digest != "" {
+		r = sum
+	}
+	plain, compression, err := decompress(r)
+	if err != nil {
+		return layer.Report{}, err
+	}
+	defer plain.Close()
+	if s.diffID != "" && compression != "" && compression != "gzip" && compression != "zstd" {
+		// The format says how much memory it takes, up to 4 GiB.
+		return layer.Report{}, errors.New("a layer of an image is compressed by gzip or zstd, not by " + compression)
+	}
+	o := t.unpack
+	o.Trailer = s.diffID == ""
+	report, err := layer.Unpack(plain, dir, recipe, o)
+	if err == nil && s.digest != "" {
+		err = sum.finish(s.digest)
+	}
+	if err == nil && s.diffID != "" && report.DiffID != s.diffID {
+		err = wrongDigest(report.DiffID, s.diffID)
+	}
+	if err == nil {
+		err = a.Add(t.ids, report.DiffID, dir, recipePath)
+	}
+	return report, err
+}
+
+func wrongDigest(got, want string) error {
+	return &problem.Problem{What: "wrong digest", Why: "the content is " + got + ", and " + want + " was asked for", Fix: "get it again, from somewhere else"}
+}
+
+// checked computes the digest of what is read through it.
+type checked struct {
+	r    io.Reader
+	hash hash.Hash
+}
+
+func (c *checked) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.hash.Write(p[:n])
+	return n, err
+}
+
+// finish reads what the decompressor left and compares.
+func (c *checked) finish(want string) error {
+	if _, err := io.Copy(io.Discard, c); err != nil {
+		return err
+	}
+	if got := "sha256:" + hex.EncodeToString(c.hash.Sum(nil)); got != want {
+		return wrongDigest(got, want)
+	}
+	return nil
+}
+
+// Media types of the OCI image specification.
+const (
+	typeManifest = "application/vnd.oci.image.manifest.v1+json"
+	typeConfig   = "application/vnd.oci.image.config.v1+json"
+	typeIndex    = "application/vnd.oci.image.index.v1+json"
+	typeLayer    = "application/vnd.oci.image.layer.v1.tar"
+)
+
+// ociManifest is a manifest as Snug writes it.
+type ociManifest struct {
+	SchemaVersion int                 `json:"schemaVersion"`
+	MediaType     string              `json:"mediaType"`
+	Config        images.Descriptor   `json:"config"`
+	Layers        []images.Descriptor `json:"layers"`
+}
+
+// manifestFor makes a manifest of a configuration and the layers' sizes.
+func manifestFor(config []byte, layers []images.Descriptor) ([]byte, error) {
+	return json.Marshal(ociManifest{2, typeManifest, images.Descriptor{MediaType: typeConfig, Digest: images.Digest(config), Size: int64(len(config))}, layers})
+}
+
+// readConfig reads a configuration and checks what Snug depends on.
+func readConfig(text []byte) (images.Config, error) {
+	var c images.Config
+	if err := json.Unmarshal(text, &c); err != nil {
+		return c, fmt.Errorf("the image's configuration: %w", err)
+	}
+	if c.OS != "" && c.OS != "linux" {
+		return c, &problem.Problem{What: "the image", Why: "is for " + c.OS + ", not for Linux"}
+	}
+	if n := len(c.RootFS.DiffIDs); n == 0 || n > maxLayers {
+		return c, &problem.Problem{What: "the image", Why: fmt.Sprintf("has %d layers, and an image has 1 to %d", n, maxLayers)}
+	}
+	for _, diffID := range c.RootFS.DiffIDs {
+		if _, err := blobName(diffID); err != nil {
+			return c, fmt.Errorf("the image's configuration: a layer: %w", err)
+		}
+	}
+	return c, nil
+}
+
+// maxLayers is what overlayfs takes (OVL_MAX_STACK).
+const maxLayers = 500

@@ -1,0 +1,112 @@
+// Snug-image fills, shows and empties the store of images for snug, which
+// does not have to link what that needs: every start would pay for it.
+//
+// "snug image" calls it, in a sandbox where nothing but the store can be
+// written: layers come from anywhere. There it is root, with the caller's
+// subordinate ids where there are some. Its options are not for people; see
+// "snug image --help".
+//
+// The exit code is 0; 1 when verify found something wrong; 125 when it failed.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/snug-sandbox/snug/images"
+	"github.com/snug-sandbox/snug/internal/layer"
+	"github.com/snug-sandbox/snug/internal/problem"
+)
+
+// errFound says that verify found something wrong, which it has told.
+var errFound = errors.New("the store is damaged")
+
+// tool is what every verb works with.
+type tool struct {
+	store *images.Store
+	ids   images.IDs
+	in    io.Reader
+	out   io.Writer
+	err   io.Writer
+
+	// Options of some verbs.
+	tag      string
+	format   string
+	platform string
+	compress string
+	json     bool
+	all      bool
+	quiet    bool
+	unpack   layer.Options
+}
+
+func main() {
+	unix.Umask(0o022)
+	err := do(os.Args[1:])
+	switch {
+	case err == nil:
+	case errors.Is(err, errFound):
+		os.Exit(1)
+	default:
+		problem.Print(os.Stderr, err)
+		os.Exit(125)
+	}
+}
+
+// verbs are the words that may come first.
+var verbs = map[string]func(t *tool, args []string) error{
+	"import": (*tool).importImage, "pull": (*tool).pull, "export": (*tool).export,
+	"list": (*tool).list, "inspect": (*tool).inspect, "history": (*tool).history,
+	"remove": (*tool).remove, "tag": (*tool).setTag, "prune": (*tool).prune, "verify": (*tool).verify,
+	"diff": (*tool).diff, "commit": (*tool).commit, "convert": (*tool).convert,
+}
+
+func do(args []string) error {
+	if len(args) == 0 || verbs[args[0]] == nil {
+		return &problem.Problem{What: "snug-image", Why: "this program is for snug to call", Fix: "snug image --help"}
+	}
+	t := &tool{in: os.Stdin, out: os.Stdout, err: os.Stderr}
+	words, err := t.parse(args[1:])
+	if err != nil {
+		return err
+	}
+	return verbs[args[0]](t, words)
+}
+
+func (t *tool) parse(args []string) ([]string, error) {
+	set := flag.NewFlagSet("snug-image", flag.ContinueOnError)
+	set.SetOutput(io.Discard)
+	dir := set.String("store", "", "")
+	ids := set.String("ids", string(images.Single), "")
+	set.StringVar(&t.tag, "tag", "", "")
+	set.StringVar(&t.format, "format", "", "")
+	set.StringVar(&t.platform, "platform", "", "")
+	set.StringVar(&t.compress, "compress", "gzip", "")
+	set.BoolVar(&t.json, "json", false, "")
+	set.BoolVar(&t.all, "kept", false, "")
+	set.BoolVar(&t.quiet, "quiet", false, "")
+	set.BoolVar(&t.unpack.Absolute, "absolute-names", false, "")
+	set.Int64Var(&t.unpack.Limits.Bytes, "max-size", 0, "")
+	set.Int64Var(&t.unpack.Limits.Files, "max-files", 0, "")
+	t.addMore(set)
+	if err := set.Parse(args); err != nil {
+		return nil, fmt.Errorf("snug-image: %w", err)
+	}
+	t.ids = images.IDs(*ids)
+	t.unpack.Chown = t.ids == images.Range
+	store, err := images.Open(*dir)
+	t.store = store
+	return set.Args(), err
+}
+
+// note tells something that was done without.
+func (t *tool) note(text string) {
+	if !t.quiet {
+		fmt.Fprintf(t.err, "snug: note: %s\n", problem.Printable(text))
+	}
+}

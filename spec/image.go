@@ -1,0 +1,263 @@
+package spec
+
+import (
+	"maps"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/snug-sandbox/snug/images"
+	"github.com/snug-sandbox/snug/internal/host"
+	"github.com/snug-sandbox/snug/internal/problem"
+	"github.com/snug-sandbox/snug/mounts"
+	"github.com/snug-sandbox/snug/userns"
+)
+
+// Image is the image that a Spec's root is made of. It, and what is kept on top
+// of it, stays for this sandbox until it is closed.
+type Image struct {
+	*images.Image
+	kept *images.Kept
+}
+
+// Close lets go of the image. It may be nil.
+func (i *Image) Close() error {
+	if i == nil {
+		return nil
+	}
+	if i.kept != nil {
+		i.kept.Close()
+	}
+	return i.Image.Close()
+}
+
+// UseImage looks up the image of s.Rootfs in a store, and fills in what s leaves
+// to it: its layers, the command, the environment, the working directory, the
+// user. What s says itself is left. Without an image nothing happens.
+func (s Spec) UseImage(store *images.Store, caller []string) (Spec, *Image, error) {
+	if s.Rootfs.Image == "" || s.Rootfs.Layers != nil {
+		return s, nil, nil
+	}
+	if err := s.Validate(); err != nil {
+		return s, nil, err
+	}
+	image, err := store.Use(s.Rootfs.Image)
+	if err != nil {
+		return s, nil, err
+	}
+	used := &Image{Image: image}
+	if err := s.onImage(store, used, caller); err != nil {
+		used.Close()
+		return s, nil, err
+	}
+	return s, used, nil
+}
+
+func (s *Spec) onImage(store *images.Store, i *Image, caller []string) error {
+	ids := ChooseIDs(s.Identity.Map, i.Image)
+	if s.Rootfs.Name != "" {
+		if err := s.keep(store, i, &ids); err != nil {
+			return err
+		}
+	}
+	if !i.Has(ids) {
+		return &problem.Problem{What: "image " + i.Ref, Why: "its layers are not unpacked for the ids " + string(ids), Fix: "snug image convert --ids " + string(ids) + " " + i.Ref}
+	}
+	var err error
+	if s.Rootfs.Layers, err = i.Layers(ids); err != nil {
+		return err
+	}
+	if s.Rootfs.Overlay == mounts.OverlayNone {
+		s.Rootfs.Overlay = mounts.OverlayDiscard
+	}
+	if s.Identity.Map == "" {
+		// Nobody said who the command is: as the image has it.
+		s.Identity.Map = map[images.IDs]string{images.Single: userns.MapRoot, images.Range: userns.MapRange}[ids]
+	}
+	c := i.Config.Config
+	if err := s.user(c.User, i); err != nil {
+		return err
+	}
+	if s.Security.Capabilities == nil && ids == images.Range && s.Identity.UID == nil {
+		s.Security.Capabilities = slices.Clone(rootCapabilities)
+	}
+	s.command(c)
+	s.Env = s.Env.WithDefaults(caller, c.Env)
+	s.places(c)
+	return nil
+}
+
+// rootCapabilities are what root of an image holds over the files and the ids of
+// the image, so that its package manager works. None of them is about mounts,
+// networks or the kernel.
+var rootCapabilities = []string{
+	"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL", "CAP_NET_BIND_SERVICE",
+	"CAP_SETFCAP", "CAP_SETGID", "CAP_SETPCAP", "CAP_SETUID", "CAP_SYS_CHROOT",
+}
+
+// ChooseIDs returns how the files of an image have to be owned for a map of
+// ids; without a map, as the image is unpacked.
+func ChooseIDs(idMap string, i *images.Image) images.IDs {
+	if idMap == userns.MapRange || idMap == "" && i.Has(images.Range) {
+		return images.Range
+	}
+	return images.Single
+}
+
+// keep has what is written stay under a name.
+func (s *Spec) keep(store *images.Store, i *Image, ids *images.IDs) error {
+	kept, err := store.Keep(s.Rootfs.Name, i.Image, *ids)
+	if err != nil {
+		return err
+	}
+	i.kept = kept
+	if kept.Base != i.Digest {
+		return &problem.Problem{What: "rootfs.name", Why: "what is kept as " + kept.Name + " belongs to another image, " + kept.Base + " (" + kept.Ref + ")",
+			Fix: "choose another name, or use that image: " + kept.Base}
+	}
+	if kept.IDs != *ids {
+		if s.Identity.Map != "" {
+			return &problem.Problem{What: "identity.map", Why: "what is kept as " + kept.Name + " has the ids " + string(kept.IDs), Fix: "leave out identity.map"}
+		}
+		*ids = kept.IDs
+	}
+	s.Rootfs.Overlay, s.Rootfs.Upper, s.Rootfs.Work = mounts.OverlayKeep, kept.Upper(), kept.Work()
+	return nil
+}
+
+// command is the image's, where s has none: its Cmd are the arguments of its
+// Entrypoint, and belong to no other.
+func (s *Spec) command(c images.Process) {
+	if s.Command.Entrypoint == nil {
+		s.Command.Entrypoint = c.Entrypoint
+		if len(s.Command.Args) == 0 {
+			s.Command.Args = c.Cmd
+		}
+	}
+	s.Command.Args, s.Command.Entrypoint = s.Command.Words(), nil
+	if s.Command.StopSignal == "" {
+		s.Command.StopSignal = c.StopSignal
+		if _, ok := s.Command.Stop(); !ok {
+			s.Command.StopSignal = ""
+		}
+	}
+}
+
+// places makes the working directory and the volumes of an image, which need
+// not be in a layer. A volume can be written to even where the root cannot.
+func (s *Spec) places(c images.Process) {
+	add := func(m mounts.Mount) {
+		taken := slices.ContainsFunc(s.Mounts, func(other mounts.Mount) bool { return other.Target != "" && path.Clean(other.Target) == m.Target })
+		if m.Target != "/" && !taken {
+			s.Mounts = append(s.Mounts[:len(s.Mounts):len(s.Mounts)], m)
+		}
+	}
+	for _, volume := range slices.Sorted(maps.Keys(c.Volumes)) {
+		m := mounts.Mount{Type: mounts.Dir, Target: path.Clean("/" + volume)}
+		if s.Rootfs.Overlay == mounts.OverlayReadonly {
+			m.Type = mounts.Tmpfs
+		}
+		add(m)
+	}
+	if c.WorkingDir != "" && s.Command.Workdir == "" {
+		s.Command.Workdir = path.Clean("/" + c.WorkingDir)
+		add(mounts.Mount{Type: mounts.Dir, Target: s.Command.Workdir})
+	}
+}
+
+// user sets who the command is: "name", "uid", and either with ":group" after
+// it, by the image's own tables. Who is himself inside stays so.
+func (s *Spec) user(text string, i *Image) error {
+	if s.Identity.Map == userns.MapSelf {
+		return nil
+	}
+	passwd, err := host.LayerFile(s.Rootfs.Layers, "etc/passwd")
+	if err != nil {
+		return err
+	}
+	name, group, hasGroup := strings.Cut(text, ":")
+	if name == "" {
+		name = "0"
+	}
+	if s.Identity.UID != nil {
+		name = strconv.Itoa(*s.Identity.UID)
+	}
+	account := find(passwd, name, 7)
+	if account == nil {
+		if _, err := strconv.Atoi(name); err != nil {
+			return noSuch("user", name, i)
+		}
+		account = []string{"", "", name, "0", "", "", ""}
+	}
+	gid := account[3]
+	if hasGroup {
+		groups, err := host.LayerFile(s.Rootfs.Layers, "etc/group")
+		if err != nil {
+			return err
+		}
+		gid = group
+		if line := find(groups, group, 3); line != nil {
+			gid = line[2]
+		} else if _, err := strconv.Atoi(group); err != nil {
+			return noSuch("group", group, i)
+		}
+	}
+	return s.become(account, gid, i)
+}
+
+func noSuch(kind, name string, i *Image) error {
+	return &problem.Problem{What: "image " + i.Ref, Why: "it wants to run as the " + kind + " " + strconv.Quote(name) + ", which it does not have", Fix: "say who with --uid and --gid"}
+}
+
+// become fills in a line of passwd(5) where s leaves it open.
+func (s *Spec) become(account []string, gid string, i *Image) error {
+	u, err := strconv.ParseUint(account[2], 10, 32)
+	if err != nil {
+		return noSuch("user", account[2], i)
+	}
+	g, err := strconv.ParseUint(gid, 10, 32)
+	if err != nil {
+		return noSuch("group", gid, i)
+	}
+	id := &s.Identity
+	for _, field := range []struct {
+		to   **int
+		from uint64
+	}{{&id.UID, u}, {&id.GID, g}} {
+		if n := int(field.from); *field.to == nil && n != 0 {
+			*field.to = &n
+		}
+	}
+	for _, field := range []struct {
+		to   *string
+		from string
+	}{{&id.User, account[0]}, {&id.Home, account[5]}, {&id.Shell, account[6]}} {
+		if *field.to == "" {
+			*field.to = field.from
+		}
+	}
+	if id.Home != "" && id.Home[0] != '/' || id.Home == "" {
+		id.Home = "/"
+	}
+	if id.User == "" {
+		id.User = account[2]
+	}
+	return nil
+}
+
+// find returns the fields of the line whose first or third field is word.
+func find(table, word string, fields int) []string {
+	var byID []string
+	for line := range strings.Lines(table) {
+		f := strings.Split(strings.TrimRight(line, "\n"), ":")
+		switch {
+		case len(f) < fields:
+		case f[0] == word:
+			return f
+		case f[2] == word && byID == nil:
+			byID = f
+		}
+	}
+	return byID
+}
