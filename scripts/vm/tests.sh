@@ -30,7 +30,7 @@ tests() {
 	folder=${name//+//}
 	cd "$work/src/${folder#snug}"
 	[ "$context" != tree ] || more=,hugetlb
-	SNUG_TEST_MUST=$must$more as "$context" "$work/tests/$name.test" -test.v=test2json -test.timeout=12m \
+	SNUG_LIBEXEC=$work/bin SNUG_TEST_MUST=$must$more as "$context" "$work/tests/$name.test" -test.v=test2json -test.timeout=12m \
 		-test.skip="$elsewhere" "$@" 2>&1 | "$work/bin/test2json" -t -p "$SNUG_VM_GUEST/$context/$folder"
 	status=${PIPESTATUS[0]}
 	verdict $status "$SNUG_VM_GUEST/$context/$folder" $((SECONDS - start))
