@@ -30,6 +30,7 @@ type Setup struct {
 	Terminals []int       // which of these become Terminal
 	Terminal  program.Reg // slave end of the sandbox's own terminal, 0: none
 
+	OpenFiles     [2]uint64 // the caller's soft and hard limit of open files, 0: not known
 	ArgumentPages [2]uint64 // address and size of the caller's arguments and environment, 0: not known
 
 	children program.Reg // the list of the reaper's children, 0: not needed
@@ -228,6 +229,7 @@ func (s Setup) PlanExec(p *plan.Builder) program.Arg {
 		limits.Core = nil
 		planNoCore(p)
 	}
+	s.planOpenFiles(p)
 	limits.plan(p)
 	return env
 }
@@ -366,6 +368,15 @@ func (s Setup) planAffinity(p *plan.Builder) {
 	}
 	p.Do("bind the command to its CPUs", plan.SchedSetaffinity, plan.Num(0), plan.Num(uint64(8*len(mask))), p.Words(mask...)).
 		Help(&program.Help{Errno: syscall.EINVAL, Why: "none of these CPUs may be used", Fix: "choose from those that nproc and taskset -p $$ show"})
+}
+
+// planOpenFiles takes back that Go raises the soft limit of open files: programs
+// that use select(2), or close every descriptor up to it, are not made for that.
+func (s Setup) planOpenFiles(p *plan.Builder) {
+	if soft, hard := s.OpenFiles[0], s.OpenFiles[1]; soft != hard && s.Limits.Nofile == nil {
+		p.Do("give back the limit of open files", plan.Prlimit, plan.Num(0), plan.Num(unix.RLIMIT_NOFILE), p.Words(soft, hard), plan.Num(0)).
+			Accept(syscall.EPERM) // the hard limit was lowered since
+	}
 }
 
 func (l Limits) plan(p *plan.Builder) {

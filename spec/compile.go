@@ -57,7 +57,7 @@ func newCompiler(s Spec, f host.Facts, io Streams, targets, handed []int) *compi
 	c.setup = process.Setup{
 		Command: s.Command, Inherit: s.Inherit, Limits: s.Limits.Limits, Targets: targets, Terminals: terminals(s, io),
 		Shell: c.context.Shell, Workdir: s.workdir(f, c.context),
-		SharedPID: s.Namespaces.PID == namespaces.Share, NewTime: s.Namespaces.NewTime(), ArgumentPages: f.ArgumentPages,
+		SharedPID: s.Namespaces.PID == namespaces.Share, NewTime: s.Namespaces.NewTime(), ArgumentPages: f.ArgumentPages, OpenFiles: f.OpenFiles,
 		NoKeys: s.Security.Seccomp.NoKeys(),
 	}
 	c.setup.Environ = s.environ(f, c.context, c.setup.Workdir)

@@ -3,6 +3,7 @@ package spec
 import (
 	"github.com/snug-sandbox/snug/internal/child"
 	"github.com/snug-sandbox/snug/internal/host"
+	"github.com/snug-sandbox/snug/internal/nofile"
 	"github.com/snug-sandbox/snug/internal/plan"
 	"github.com/snug-sandbox/snug/landlock"
 	"github.com/snug-sandbox/snug/mounts"
@@ -14,6 +15,7 @@ import (
 func (s Spec) Facts() (host.Facts, error) {
 	f, err := host.Gather(s.wants())
 	f.ArgumentPages[0], f.ArgumentPages[1] = child.ArgumentPages()
+	f.OpenFiles = nofile.AtStart
 	return f, err
 }
 

@@ -19,6 +19,7 @@ var same = []struct{ name, text string }{
 	{"root", `bwrap --ro-bind /usr /usr --symlink usr/bin /bin --symlink usr/lib /lib --symlink usr/lib64 /lib64 --proc /proc --dev /dev find / -maxdepth 1 -printf '%m %y %p %l\n' | sort`},
 	{"root is writable", `bwrap --ro-bind /usr /usr --symlink usr/bin /bin --symlink usr/lib /lib --symlink usr/lib64 /lib64 sh -c 'mkdir /x && ls -d /x'`},
 	{"root made read-only", `bwrap --ro-bind /usr /usr --symlink usr/bin /bin --symlink usr/lib /lib --symlink usr/lib64 /lib64 --tmpfs /t --remount-ro / sh -c 'mkdir /x; mkdir /t/x && ls /t'`},
+	{"limit of open files", `ulimit -Sn 512; bwrap $R sh -c 'ulimit -Sn; ulimit -Hn' | head -n 1; bwrap $R --unshare-all sh -c 'ulimit -Sn'`},
 	{"tmpfs as root", `bwrap --tmpfs / --ro-bind /usr /usr --symlink usr/bin /bin --symlink usr/lib /lib --symlink usr/lib64 /lib64 sh -c 'cd /; ls . .. /..'`},
 	{"dev as root", `bwrap --tmpfs / --dev / --ro-bind /usr /usr --symlink usr/bin /bin --symlink usr/lib /lib --symlink usr/lib64 /lib64 ls /..`},
 	{"missing root", `bwrap --tmpfs / --bind-try /nonexist / --ro-bind /usr /usr --symlink usr/bin /bin --symlink usr/lib /lib --symlink usr/lib64 /lib64 ls /..`},

@@ -20,6 +20,9 @@ type Facts struct {
 	// ArgumentPages is the address and the size of the memory where the kernel
 	// put the arguments and the environment of this process, 0 when not known.
 	ArgumentPages [2]uint64
+	// OpenFiles is the soft and the hard limit of open files that this process was
+	// started with, 0 when not known.
+	OpenFiles [2]uint64
 
 	// RootLinks are those of the system directories in / (bin, sbin, lib, …)
 	// that are symbolic links, with their text: "/bin" → "usr/bin".
