@@ -160,7 +160,7 @@ func TestTheWallIsNoNarrowerThanTheMounts(t *testing.T) {
 			cd $d; mkdir -p a b; echo x >a/f; mv a/f b/g; ln b/g a/h; ln -s h a/l; mkfifo a/p; truncate -s 3 b/g; cp /bin/true b/t; ./b/t
 			rm -r a b
 		done
-		echo x >/srv/single; echo 0 >/proc/self/oom_score_adj; echo x >/dev/null; head -c1 /dev/zero >/dev/full 2>/dev/null || echo full; cat /proc/self/comm`), "full\ncat")
+		echo x >/srv/single; echo 1000 >/proc/self/oom_score_adj; echo x >/dev/null; head -c1 /dev/zero >/dev/full 2>/dev/null || echo full; cat /proc/self/comm`), "full\ncat")
 }
 
 // Whoever may mount keeps doing so, and the scopes hold all the same.
