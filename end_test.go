@@ -41,11 +41,13 @@ func forEachKind(t *testing.T, f func(t *testing.T, s snug.Spec)) {
 // at once, deaf to signals.
 const daemons = `
 	trap '' TERM HUP INT
-	sleep 1000 &
-	setsid sleep 1000 &
-	(setsid sh -c 'trap "" TERM HUP INT; sleep 1000; sleep 1000' &)
-	(sleep 1000 &)
-	sleep 0.05
+	: >/tmp/up
+	up() { echo >>/tmp/up; exec sleep 1000; }
+	up &
+	setsid sh -c 'echo >>/tmp/up; exec sleep 1000' &
+	(setsid sh -c 'trap "" TERM HUP INT; sh -c "echo >>/tmp/up; exec sleep 1000"; sleep 1000' &)
+	(up &)
+	while [ $(wc -l </tmp/up) -lt 4 ]; do sleep 0.01; done
 `
 
 func TestBackgroundProcessesEndWithTheCommand(t *testing.T) {
