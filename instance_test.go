@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -202,6 +203,15 @@ func TestEnteredLeavesNothingBehind(t *testing.T) {
 	r.Read(make([]byte, 1))
 	wantProcesses(t, i, 3) // its first one, the shell and cat
 	want(t, i.Command("echo", "on"), "on")
+}
+
+// A large heap is left out of what is cloned; the copy of the program is not.
+func TestACallerWithMuchMemoryEnters(t *testing.T) {
+	kerneltest.Require(t, "userns", "proc")
+	i, _ := running(t, waits(snug.Spec{}))
+	much := bytes.Repeat([]byte{1}, 64<<20)
+	want(t, i.Command("echo", "in"), "in")
+	runtime.KeepAlive(much)
 }
 
 func TestEnteredEndsWithItsSupervisor(t *testing.T) {

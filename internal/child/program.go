@@ -44,6 +44,11 @@ func CopyProgram() (*Copies, error) {
 			c.Free()
 			return nil, err
 		}
+		// What can be written counts as heap, which a clone may leave out.
+		if err := syscall.Mprotect(memory, syscall.PROT_READ); err != nil {
+			c.Free()
+			return nil, err
+		}
 		m.Copy = uint64(uintptr(unsafe.Pointer(&memory[0])))
 		c.Mappings = append(c.Mappings, m)
 	}
