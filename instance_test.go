@@ -9,8 +9,11 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"reflect"
 	"runtime"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -243,6 +246,72 @@ func init() {
 		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 		return cmd.Run()
 	})
+}
+
+// Whoever inherits what snug exec leaves may never wait for it, as many a process
+// 1 of a container. A zombie in its pid namespace would keep the sandbox from ending.
+func TestEnteringLeavesNoZombie(t *testing.T) {
+	kerneltest.Require(t, "userns", "proc")
+	before := entering() // the tests' process is the one that inherits
+	i, _ := running(t, waits(snug.Spec{}))
+	text, _ := json.Marshal(i)
+	for range 3 {
+		if out, err := outside(t, "enter as main", string(text), "true").CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	for _, pid := range entering() {
+		if !slices.Contains(before, pid) {
+			t.Errorf("process %d was left to whoever inherits it", pid)
+			unix.Wait4(pid, nil, 0, nil) // the sandbox is to end
+		}
+	}
+}
+
+// entering are the children of this process that enter a sandbox, or did.
+func entering() []int {
+	var list []int
+	files, _ := filepath.Glob("/proc/self/task/*/children")
+	for _, file := range files {
+		text, _ := os.ReadFile(file)
+		for _, word := range strings.Fields(string(text)) {
+			pid, _ := strconv.Atoi(word)
+			if name, _ := os.ReadFile("/proc/" + word + "/comm"); string(name) == "snug-exec\n" {
+				list = append(list, pid)
+			}
+		}
+	}
+	return list
+}
+
+func init() {
+	register("enter as main", func(args []string) error {
+		var i snug.Instance
+		if err := json.Unmarshal([]byte(args[0]), &i); err != nil {
+			return err
+		}
+		_, err := snug.Main(i.Command(args[1], args[2:]...))
+		return err
+	})
+}
+
+// Who enters can be killed by what is inside. That is said, and not that memory
+// was short.
+func TestWhoEntersIsKilledInside(t *testing.T) {
+	kerneltest.Require(t, "userns", "proc")
+	i, _ := running(t, sh(snug.Spec{}, `echo ready
+		while :; do
+			for p in /proc/[0-9]*; do
+				name=; read -r name < $p/comm
+				if [ "$name" = snug-exec ]; then kill -KILL ${p#/proc/}; fi
+			done
+		done 2>/dev/null`))
+	for range 50 {
+		err := i.Command("sleep", "1000").Run()
+		if err == nil || strings.Contains(err.Error(), "build the sandbox") {
+			t.Fatalf("%v", err)
+		}
+	}
 }
 
 func TestNothingToEnter(t *testing.T) {

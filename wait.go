@@ -124,7 +124,9 @@ func (c *Cmd) Wait() error {
 
 // await waits for the end of every process. The last one, which stayed beside
 // the command, needs some more time to give the namespaces back; that is waited
-// for where something depends on it.
+// for where something depends on it. Who entered a sandbox has none to give back,
+// and left unburied it would keep the sandbox's pid namespace from ending
+// (pid_namespaces(7)) for as long as whoever inherits it does not wait.
 func (c *Cmd) await() (child.Outcome, error) {
 	p := c.process
 	for {
@@ -142,7 +144,7 @@ func (c *Cmd) await() (child.Outcome, error) {
 				return outcome, nil
 			}
 		case child.Done:
-			if c.plan.Settle || c.cgroup != nil {
+			if c.plan.Settle || c.cgroup != nil || c.enter != nil {
 				return p.Wait()
 			}
 			outcome := p.Outcome()
