@@ -14,7 +14,7 @@ import (
 // setupFailed makes a problem of a step that the kernel refused.
 func (c *Cmd) setupFailed(o child.Outcome, detail string) error {
 	if o.Failed < 0 {
-		return c.abandon(killedInSetup(o.Killed))
+		return c.abandon(c.killedInSetup(o.Killed))
 	}
 	failed := stepError(&c.plan.Program, o.Failed, o.Errno)
 	failed.Detail = detail
@@ -43,13 +43,26 @@ func (c *Cmd) setupFailed(o child.Outcome, detail string) error {
 }
 
 // killedInSetup is a child that neither executed the command nor said why not.
-func killedInSetup(sig syscall.Signal) error {
+func (c *Cmd) killedInSetup(sig syscall.Signal) error {
+	if c.enter != nil && sig == syscall.SIGKILL {
+		return c.killedEntering()
+	}
 	p := &problem.Problem{What: "build the sandbox", Why: "its process ended without a word", Fix: "please report this, with the output of snug doctor"}
 	switch {
 	case sig == syscall.SIGKILL:
 		p.Why, p.Fix = "its process was killed", "look for the out-of-memory killer in the kernel's log, and run it again"
 	case sig != 0:
 		p.Why = "its process crashed: " + sig.String()
+	}
+	return p
+}
+
+// killedEntering is killedInSetup for who enters a sandbox: it dies with it, and
+// can be killed by what runs there.
+func (c *Cmd) killedEntering() error {
+	p := &problem.Problem{What: "enter the sandbox", Why: errEnded.Error(), Err: errEnded}
+	if c.enter.Alive() {
+		p.Why, p.Fix, p.Err = "the process that enters was killed", "look in the sandbox for what kills it, and for the out-of-memory killer in the kernel's log", nil
 	}
 	return p
 }
