@@ -102,7 +102,9 @@ func (l *live) end() error {
 	if err != nil && l.instance.Alive() {
 		return err
 	}
-	for wait := time.Millisecond; wait < 5*time.Second; wait *= 2 {
+	// A stopped job would notice when it goes on.
+	signalTo(l.Supervisor, l.SupervisorStart, syscall.SIGCONT)
+	for wait, until := time.Millisecond, time.Now().Add(5*time.Second); time.Now().Before(until); wait = min(2*wait, 50*time.Millisecond) {
 		if !l.held() {
 			return nil
 		}
