@@ -41,6 +41,7 @@ type entrance struct {
 	cgroup     *os.File
 	program    *child.Copies
 	exe        *os.File // what the process that enters is from, for the sandbox
+	short      error    // there are too few descriptors to open the namespaces
 }
 
 // Command returns the Cmd to run another program in the sandbox: in all of its
@@ -116,8 +117,11 @@ const patience = 20
 // others, the process that stays shows nothing of itself. What a number of an
 // inode means does not change as long as the sandbox runs.
 func (e *entrance) open() error {
-	for tries := 0; tries < patience && !e.openNamespaces() && e.Alive(); tries++ {
+	for tries := 0; tries < patience && !e.openNamespaces() && e.short == nil && e.Alive(); tries++ {
 		time.Sleep(time.Millisecond)
+	}
+	if e.short != nil {
+		return e.short
 	}
 	if !e.Alive() {
 		return errEnded
@@ -173,6 +177,9 @@ func (e *entrance) openOf(pid int, own []namespaces.Kind) bool {
 		f, err := os.Open("/proc/" + strconv.Itoa(pid) + "/ns/" + k.Name)
 		if err == nil {
 			files = append(files, f)
+		}
+		if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+			e.short = errors.Unwrap(err)
 		}
 		var st unix.Stat_t
 		if err != nil || unix.Fstat(int(f.Fd()), &st) != nil || st.Ino != e.Namespaces[k.Name] {
