@@ -172,6 +172,22 @@ func groups(base string) []string {
 	return list
 }
 
+// Collect removes the groups beside the one at path whose maker is gone, with the
+// processes in them: one that stands still does not end by itself.
+func Collect(path string) {
+	base := filepath.Dir(path)
+	if !strings.HasPrefix(filepath.Base(path), prefix) {
+		return
+	}
+	unlock, err := lock(base)
+	if err != nil {
+		return
+	}
+	defer unlock()
+	collect(base)
+	restore(base)
+}
+
 // collect removes groups whose maker is gone: nobody holds their lock.
 func collect(base string) {
 	for _, path := range groups(base) {

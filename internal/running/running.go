@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/snug-sandbox/snug/internal/cgroupfs"
 )
 
 // Record is what is known of a running sandbox.
@@ -249,7 +251,22 @@ func Collect(dir, name string) bool {
 	if !owned(fd, unix.S_IFREG) || unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) != nil || !l.current() {
 		return false
 	}
+	l.endGroup()
 	return unix.Unlink(path) == nil
+}
+
+// endGroup ends what an abandoned record's sandbox has left in its control group:
+// where it was paused, its first process could not see that the supervisor is
+// gone.
+func (l *Lock) endGroup() {
+	var r struct {
+		Instance struct {
+			Cgroup string `json:"cgroup"`
+		} `json:"instance"`
+	}
+	if json.NewDecoder(io.LimitReader(l.file, most)).Decode(&r) == nil && r.Instance.Cgroup != "" {
+		cgroupfs.Collect(r.Instance.Cgroup)
+	}
 }
 
 // CollectSome removes records that nobody holds, but looks at no more than a
