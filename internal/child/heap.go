@@ -60,7 +60,8 @@ func heapAreas() []area {
 	end, file := "", false // of the mapping before
 	for lines := bufio.NewScanner(maps); lines.Scan(); {
 		from, to, fields := mapping(lines.Text())
-		anonymous := len(fields) == 4
+		// Go names its memory where the kernel can keep names: "[anon: Go: heap]".
+		anonymous := len(fields) == 4 || len(fields) > 4 && fields[4] == "[anon:"
 		variables := anonymous && file && from == end
 		if a, ok := parseArea(from, to); ok && anonymous && !variables && fields[0] == "rw-p" {
 			areas = append(areas, a)
