@@ -50,7 +50,7 @@ binary() {
 	local context=$1 name=$2 more=''
 	shift 2
 	[ "$context" != tree ] || more=,hugetlb
-	SNUG_LIBEXEC=$work/bin SNUG_TEST_MUST=$must$more as "$context" "$work/tests/$name.test" -test.v=test2json -test.timeout=30m \
+	SNUG_LIBEXEC=$work/bin SNUG_TEST_MUST=$must$more as "$context" "$work/tests/$name.test" -test.v=test2json -test.timeout=25m \
 		-test.skip="$elsewhere" "$@" >/tmp/output 2>&1
 }
 
