@@ -16,7 +16,6 @@ var reserved = []struct {
 	{"network.host_loopback", "", "a network stack of its own"},
 	{"network.bandwidth", "", "a limit of bandwidth"},
 	{"network.join", "", "sharing a network between sandboxes"},
-	{"limits.swap", "", "this limit"},
 	{"security.apparmor", "", "AppArmor profiles"},
 	{"security.selinux", "", "SELinux labels"},
 	{"desktop", "", "desktop integration"},

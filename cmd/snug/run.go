@@ -89,7 +89,7 @@ func (v *runVerb) tell(std streams, result *snug.Result, err error) {
 	for _, limit := range v.reached {
 		problem.Print(std.err, limit)
 	}
-	if v.stats {
+	if v.stats && result.Reached == "run" {
 		writeStats(std.err, result)
 	}
 }
