@@ -129,7 +129,7 @@ func (s *Store) keep(live map[string]bool, digest string) {
 // discard removes what is not live. A layer's directory is first moved away, so
 // that it is never seen with a part of its files.
 func (s *Store) discard(live map[string]bool) (freed Freed, err error) {
-	for _, kind := range []string{"blobs", "layers/single", "layers/range", "recipes"} {
+	for _, kind := range []string{"blobs", "layers/single", "layers/range", "recipes", "fresh"} {
 		entries, readErr := os.ReadDir(s.path(kind))
 		err = errors.Join(err, readErr)
 		for _, e := range entries {

@@ -47,6 +47,10 @@ func (s Spec) UseImage(store *images.Store, caller []string) (Spec, *Image, erro
 		return s, nil, err
 	}
 	used := &Image{Image: image}
+	if err := image.Settled(); err != nil {
+		used.Close()
+		return s, nil, err
+	}
 	if err := s.onImage(store, used, caller); err != nil {
 		used.Close()
 		return s, nil, err
