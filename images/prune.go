@@ -159,3 +159,29 @@ func (f *Freed) count(kind, trash string) {
 		f.Layers++
 	}
 }
+
+// Unnamed lists the images that Collect removes: those that have no name, are not
+// in use and are under no kept snapshot.
+func (s *Store) Unnamed() ([]string, error) {
+	if err := s.Create(); err != nil {
+		return nil, err
+	}
+	lock, err := s.lock(exclusive)
+	if err != nil {
+		return nil, err
+	}
+	defer lock.Close()
+	live, err := s.live()
+	if err != nil {
+		return nil, err
+	}
+	blobs, err := os.ReadDir(s.path("blobs"))
+	var list []string
+	for _, b := range blobs {
+		digest := "sha256:" + b.Name()
+		if i, err := s.Look(digest); !live[b.Name()] && err == nil && i.Manifest.Config.Digest != "" {
+			list = append(list, digest)
+		}
+	}
+	return list, err
+}

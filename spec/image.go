@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"cmp"
 	"maps"
 	"path"
 	"slices"
@@ -87,6 +88,7 @@ func (s *Spec) onImage(store *images.Store, i *Image, caller []string) error {
 		s.Security.Capabilities = slices.Clone(rootCapabilities)
 	}
 	s.command(c)
+	s.Network.Exposed = exposed(c.ExposedPorts)
 	s.Env = s.Env.WithDefaults(caller, c.Env)
 	s.places(c)
 	return nil
@@ -146,6 +148,25 @@ func (s *Spec) command(c images.Process) {
 			s.Command.StopSignal = ""
 		}
 	}
+}
+
+// exposed are the ports of an image in the order of their numbers; "80" alone is
+// one of TCP.
+func exposed(ports map[string]struct{}) (list []string) {
+	number := func(port string) int {
+		word, _, _ := strings.Cut(port, "/")
+		word, _, _ = strings.Cut(word, "-")
+		n, _ := strconv.Atoi(word)
+		return n
+	}
+	for port := range ports {
+		if !strings.Contains(port, "/") {
+			port += "/tcp"
+		}
+		list = append(list, port)
+	}
+	slices.SortFunc(list, func(a, b string) int { return cmp.Or(cmp.Compare(number(a), number(b)), cmp.Compare(a, b)) })
+	return slices.Compact(list)
 }
 
 // places makes the working directory and the volumes of an image, which need

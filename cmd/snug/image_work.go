@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/alecthomas/kong"
+
 	"github.com/snug-sandbox/snug"
 	"github.com/snug-sandbox/snug/images"
 	"github.com/snug-sandbox/snug/internal/problem"
@@ -36,7 +38,42 @@ func (v *imageVerb) addSize(name, value string) error {
 		return badValueTry("--"+name+" 10GiB", "%v", err)
 	}
 	v.options = append(v.options, "--"+name+"="+strconv.FormatInt(int64(n), 10))
-	return positive(name, value, float64(n))
+	return aboveZero(value, float64(n))
+}
+
+func aboveZero(text string, n float64) error {
+	if n <= 0 {
+		return badValue("%q is not more than 0", text)
+	}
+	return nil
+}
+
+// passNumber returns an option whose value is a number above zero.
+func (v *imageVerb) passNumber(name, placeholder, help string) *kong.Flag {
+	return option(name, placeholder, help, func(value string) error {
+		n, err := strconv.ParseInt(value, 10, 64)
+		if err != nil {
+			return badValue("%q is not a whole number", value)
+		}
+		v.options = append(v.options, "--"+name+"="+value)
+		return aboveZero(value, float64(n))
+	})
+}
+
+// addAge takes a span of time, also in days, which the ages of images have.
+func (v *imageVerb) addAge(value string) error {
+	text := value
+	if days, ok := strings.CutSuffix(value, "d"); ok {
+		if n, err := strconv.ParseFloat(days, 64); err == nil {
+			text = strconv.FormatFloat(24*n, 'f', -1, 64) + "h"
+		}
+	}
+	age, err := units.ParseDuration(text)
+	if err != nil {
+		return badValueTry("--older-than 720h", "%q is not a span of time such as 30d or 12h", value)
+	}
+	v.options = append(v.options, "--older-than="+age.String())
+	return aboveZero(value, float64(age))
 }
 
 // look has the helper do what only reads small files.
