@@ -156,7 +156,7 @@ func (a *Adding) Commit(ref string, manifest, config []byte) error {
 
 // Close removes what was not committed.
 func (a *Adding) Close() error {
-	return errors.Join(removeTree(a.dir), a.lock.Close())
+	return errors.Join(RemoveTree(a.dir), a.lock.Close())
 }
 
 // syncFilesystem has everything written so far survive a loss of power
@@ -165,8 +165,8 @@ func syncFilesystem(f *os.File) error {
 	return unix.Syncfs(int(f.Fd()))
 }
 
-// removeTree removes a tree whose directories may forbid it.
-func removeTree(dir string) error {
+// RemoveTree removes a tree whose directories may forbid it.
+func RemoveTree(dir string) error {
 	err := os.RemoveAll(dir)
 	if !errors.Is(err, fs.ErrPermission) {
 		return err

@@ -16,7 +16,7 @@ func (s *Store) sweep() {
 		return
 	}
 	defer lock.Close()
-	s.abandoned(func(name string) { removeTree(name) }, nil)
+	s.abandoned(func(name string) { RemoveTree(name) }, nil)
 }
 
 // abandoned calls gone for everything in tmp that no process holds, and used for
@@ -94,7 +94,7 @@ func (s *Store) live() (map[string]bool, error) {
 			s.keep(live, "sha256:"+b.Name())
 		}
 	}
-	s.abandoned(func(name string) { removeTree(name) }, func(name string) {
+	s.abandoned(func(name string) { RemoveTree(name) }, func(name string) {
 		list, _ := os.ReadFile(filepath.Join(name, needs))
 		for diffID := range strings.Lines(string(list)) {
 			if id, err := layerID(strings.TrimSpace(diffID)); err == nil {
@@ -142,7 +142,7 @@ func (s *Store) discard(live map[string]bool) (freed Freed, err error) {
 				continue
 			}
 			freed.count(kind, trash)
-			err = errors.Join(err, removeTree(trash))
+			err = errors.Join(err, RemoveTree(trash))
 		}
 	}
 	return freed, err

@@ -16,19 +16,23 @@ import (
 	"github.com/snug-sandbox/snug/internal/units"
 )
 
-// Options of prune and commit.
+// Options of prune, commit and copy.
 var (
 	olderThan time.Duration
 	keepSize  int64
 	commitCmd string
 	message   string
 	dryRun    bool
+	keepName  string
+	into      string
 )
 
 func (t *tool) addMore(set *flag.FlagSet) {
 	set.DurationVar(&olderThan, "older-than", 0, "")
 	set.Int64Var(&keepSize, "keep-size", 0, "")
 	set.StringVar(&commitCmd, "cmd", "", "")
+	set.StringVar(&keepName, "keep", "", "")
+	set.StringVar(&into, "into", "", "")
 	set.BoolVar(&dryRun, "dry-run", false, "")
 	set.StringVar(&message, "message", "", "")
 }

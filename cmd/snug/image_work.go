@@ -194,12 +194,11 @@ func (v *imageVerb) export(std streams) error {
 	defer image.Close()
 	if v.files() {
 		dir := filepath.Join(store.Dir(), "mnt")
-		v.args = append(v.args, dir)
 		lower, err := image.Layers(haveIDs(image))
 		if err != nil {
 			return err
 		}
-		return v.toFile(std, []mounts.Mount{{Type: mounts.Overlay, Target: dir, Lower: lower}})
+		return v.mounted(dir, lower, "-", func(more []mounts.Mount) error { return v.toFile(std, more) })
 	}
 	if info, err := os.Stat(v.output); strings.HasSuffix(v.output, "/") || err == nil && info.IsDir() {
 		dir, err := filepath.Abs(v.output)
@@ -214,6 +213,24 @@ func (v *imageVerb) export(std streams) error {
 	}
 	v.args = append(v.args, "-")
 	return v.toFile(std, nil)
+}
+
+// mounted calls do with the layers of an image mounted for the helper, whose last
+// argument dir is. Where the kernel refuses that, the helper copies them, and has
+// the argument instead of dir, if any.
+func (v *imageVerb) mounted(dir string, lower []string, instead string, do func([]mounts.Mount) error) error {
+	words := v.args[:len(v.args):len(v.args)]
+	v.args = append(words, dir)
+	err := do([]mounts.Mount{{Type: mounts.Overlay, Target: dir, Lower: lower}})
+	var failed *snug.StepError
+	if !errors.As(err, &failed) || !strings.HasPrefix(failed.Label, "mount an overlay at ") {
+		return err
+	}
+	v.args = words
+	if instead != "" {
+		v.args = append(words, instead)
+	}
+	return do(nil)
 }
 
 // files reports whether the files are asked for, not a layout.
@@ -288,9 +305,12 @@ func (v *imageVerb) diff(std streams) error {
 		if err != nil {
 			return err
 		}
-		dir := filepath.Join(store.Dir(), "mnt")
-		v.args = append(v.args, dir)
-		return v.inSandbox(std, bestIDs(), []mounts.Mount{{Type: mounts.Overlay, Target: dir, Lower: lower}})
+		return v.mounted(filepath.Join(store.Dir(), "mnt"), lower, "", func(more []mounts.Mount) error {
+			if k.Tree() != "" {
+				v.args, more = v.args[:1], nil
+			}
+			return v.inSandbox(std, bestIDs(), more)
+		})
 	}
 	return &problem.Problem{What: "snug image diff", Why: "there is no kept snapshot of this name", Fix: "snug image list --kept shows them"}
 }

@@ -26,6 +26,22 @@ const (
 // opaqueAttr hides what lower layers have in a directory (overlayfs, userxattr).
 const opaqueAttr = "user.overlay.opaque"
 
+// fuseOpaqueAttr and fuseMarks are what fuse-overlayfs(1) has for it in an upper
+// directory; it understands overlayfs's.
+const fuseOpaqueAttr = "user.fuseoverlayfs.opaque"
+
+var fuseMarks = []string{opaqueMark, ".wh..opq"}
+
+// isOpaque reports whether an open directory hides what is below it.
+func isOpaque(fd int) bool {
+	for _, name := range []string{opaqueAttr, fuseOpaqueAttr} {
+		if value, _ := getAttr(fd, name); value == "y" {
+			return true
+		}
+	}
+	return false
+}
+
 // entry unpacks one entry of the stream.
 func (u *unpacker) entry(h *tar.Header, content io.Reader) error {
 	if h.Typeflag == tar.TypeXGlobalHeader {
