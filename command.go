@@ -80,6 +80,7 @@ type Cmd struct {
 	instance *Instance   // for Started
 	enter    *entrance   // the command is one more in a running sandbox
 	image    *spec.Image // in use
+	server   *server     // of the root's file system
 	result   *Result
 }
 

@@ -99,6 +99,7 @@ func (c *Cmd) useImage() error {
 func (c *Cmd) abandon(err error) error {
 	closeAll(c.closers)
 	closeAll(c.parents)
+	c.server.wait()
 	c.image.Close()
 	c.result = failure(c, CauseSetup, err)
 	return err
@@ -144,6 +145,9 @@ func (c *Cmd) launch() error {
 	c.terminal.drain()
 	if err != nil {
 		return c.abandon(err)
+	}
+	if c.fallBack(outcome) {
+		return c.launch()
 	}
 	return c.setupFailed(outcome, detail)
 }
@@ -201,12 +205,12 @@ func (c *Cmd) attend(p *child.Process) error {
 			if e.Arg >= len(c.plan.Barriers) {
 				return fmt.Errorf("the child waits at barrier %d, which does not exist", e.Arg)
 			}
-			if err := c.act(c.plan.Barriers[e.Arg], p.PID); err != nil {
+			if err := c.act(c.plan.Barriers[e.Arg], p.PID, e.Files); err != nil {
 				return err
 			}
 			p.Release()
 		case child.Terminal:
-			if err := c.takeTerminal(e.File); err != nil {
+			if err := c.takeTerminal(e.Files); err != nil {
 				return err
 			}
 			p.Release()
@@ -215,7 +219,12 @@ func (c *Cmd) attend(p *child.Process) error {
 }
 
 // act does what a barrier is there for.
-func (c *Cmd) act(a plan.Action, pid int) error {
+func (c *Cmd) act(a plan.Action, pid int, fds []int) error {
+	files := make([]*os.File, len(fds))
+	for i, fd := range fds {
+		files[i] = os.NewFile(uintptr(fd), a.Label)
+		defer files[i].Close()
+	}
 	if a.Notify {
 		if c.Spec.Command.PID1 {
 			pid = onlyChild(pid)
@@ -229,6 +238,9 @@ func (c *Cmd) act(a plan.Action, pid int) error {
 	args := make([]string, len(a.Command))
 	for i, word := range a.Command {
 		args[i] = strings.ReplaceAll(word, "{pid}", strconv.Itoa(pid))
+	}
+	if a.Serve {
+		return c.serve(a, args, files)
 	}
 	out, err := exec.Command(args[0], args[1:]...).CombinedOutput()
 	if err == nil {

@@ -107,6 +107,7 @@ func (c *Cmd) Wait() error {
 		return errors.New("snug: Wait was already called")
 	}
 	outcome, err := c.await()
+	c.server.wait()
 	c.image.Close()
 	usage := c.finishCgroup(c.cgroup)
 	c.mu.Lock()

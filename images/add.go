@@ -38,6 +38,7 @@ func (s *Store) Begin() (*Adding, error) {
 		return nil, err
 	}
 	s.sweep()
+	s.settle()
 	lock, err := s.lock(shared)
 	if err != nil {
 		return nil, err
@@ -74,8 +75,8 @@ func (a *Adding) Reserve(ids IDs, diffID string) (bool, error) {
 		return false, err
 	}
 	defer lock.Close()
-	if !a.store.HasLayer(ids, diffID) {
-		return false, nil
+	if id, err := layerID(diffID); err != nil || a.store.suspect(id) || !a.store.HasLayer(ids, diffID) {
+		return false, err
 	}
 	return true, a.note(ids, diffID)
 }
@@ -96,12 +97,14 @@ func (a *Adding) note(ids IDs, diffID string) error {
 // Add puts a layer that is complete, in the room that it was given, to where
 // layers are. It is not a part of an image yet, and who has to begin again finds
 // it there. If somebody else was quicker, theirs is as good.
-func (a *Adding) Add(ids IDs, diffID, dir, recipe string) error {
+// A layer that nothing can be compared with later, as its recipe is lossy, is
+// forced to the disk.
+func (a *Adding) Add(ids IDs, diffID, dir, recipe string, lossy bool) error {
 	place, err := a.store.LayerDir(ids, diffID)
-	if err != nil {
-		return err
+	if err == nil && lossy {
+		err = syncFilesystem(a.lock)
 	}
-	if err := syncFilesystem(a.lock); err != nil {
+	if err != nil {
 		return err
 	}
 	lock, err := a.store.lock(shared)
@@ -109,6 +112,11 @@ func (a *Adding) Add(ids IDs, diffID, dir, recipe string) error {
 		return err
 	}
 	defer lock.Close()
+	id := filepath.Base(place)
+	bad := a.store.suspect(id)
+	if err := a.store.markFresh(id, bootID()); err != nil {
+		return err
+	}
 	if err := a.note(ids, diffID); err != nil {
 		return err
 	}
@@ -116,11 +124,14 @@ func (a *Adding) Add(ids IDs, diffID, dir, recipe string) error {
 	if err := os.Rename(recipe, recipePlace); err != nil {
 		return err
 	}
+	if bad {
+		os.Rename(place, filepath.Join(a.dir, "bad-"+string(ids))) // goes with a
+	}
 	err = os.Rename(dir, place)
 	if errors.Is(err, fs.ErrExist) || errors.Is(err, unix.ENOTEMPTY) {
 		return nil
 	}
-	return errors.Join(err, syncDir(filepath.Dir(recipePlace)), syncDir(filepath.Dir(place)))
+	return err
 }
 
 // Commit makes ref stand for the image whose layers were added or reserved.
@@ -145,7 +156,7 @@ func (a *Adding) Commit(ref string, manifest, config []byte) error {
 
 // Close removes what was not committed.
 func (a *Adding) Close() error {
-	return errors.Join(removeTree(a.dir), a.lock.Close())
+	return errors.Join(RemoveTree(a.dir), a.lock.Close())
 }
 
 // syncFilesystem has everything written so far survive a loss of power
@@ -154,8 +165,8 @@ func syncFilesystem(f *os.File) error {
 	return unix.Syncfs(int(f.Fd()))
 }
 
-// removeTree removes a tree whose directories may forbid it.
-func removeTree(dir string) error {
+// RemoveTree removes a tree whose directories may forbid it.
+func RemoveTree(dir string) error {
 	err := os.RemoveAll(dir)
 	if !errors.Is(err, fs.ErrPermission) {
 		return err

@@ -9,6 +9,7 @@
 //	                   specification has them, under their SHA-256
 //	layers/IDS/ID      a layer as a directory that overlayfs takes (userxattr)
 //	recipes/ID         how to put the layer's tar stream together again
+//	fresh/ID           a layer that may not be on the disk yet: the boot it is of
 //	tmp/NAME           what is being added, locked by who adds it
 //	kept/NAME          what a sandbox wrote, under the name that it was given
 //	mnt                an empty directory to mount an image on, in a sandbox
@@ -79,7 +80,7 @@ func (s *Store) Create() error {
 	if err := s.private(); err != nil {
 		return err
 	}
-	for _, name := range []string{"refs", "blobs", "layers/single", "layers/range", "recipes", "tmp", "kept", "mnt"} {
+	for _, name := range []string{"refs", "blobs", "layers/single", "layers/range", "recipes", "fresh", "tmp", "kept", "mnt"} {
 		if err := os.MkdirAll(s.path(name), 0o700); err != nil {
 			return err
 		}

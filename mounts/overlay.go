@@ -12,6 +12,9 @@ import (
 	"github.com/snug-sandbox/snug/internal/program"
 )
 
+// OverlayLabel begins the labels of what makes the root an overlayfs.
+const OverlayLabel = "make the root an overlay of "
+
 // overlay shows several directories as one.
 func (b *builder) overlay(r Resolved, later []Resolved) error {
 	label := "mount an overlay at " + r.Target

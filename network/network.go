@@ -14,4 +14,8 @@ type Config struct {
 	// loopback interface that is up), or "host" (the caller's network, with
 	// its loopback services and abstract unix sockets). "private" is reserved.
 	Mode string `toml:"mode"`
+
+	// Exposed are the ports that the image says it listens on, such as
+	// "80/tcp", once it was looked up. Nothing is reachable for that alone.
+	Exposed []string `toml:"-"`
 }

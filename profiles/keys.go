@@ -94,6 +94,7 @@ var (
 	enforceWords = []string{cgroups.Strict, cgroups.BestEffort}
 	filterWords  = []string{seccomp.Default, seccomp.Strict, seccomp.None}
 	wallWords    = []string{landlock.Auto, landlock.No, landlock.Require}
+	driverWords  = []string{mounts.DriverKernel, mounts.DriverFuse, mounts.DriverCopy}
 	procWords    = []string{"none", mounts.Bind}
 )
 
@@ -134,6 +135,7 @@ var tables = []table{
 		{name: "overlay", at: func(s *spec.Spec) any { return &s.Rootfs.Overlay }, rule: rule{enum: layerWords}},
 		{name: "upper", at: func(s *spec.Spec) any { return &s.Rootfs.Upper }, rule: rule{text: hostPath}},
 		{name: "work", at: func(s *spec.Spec) any { return &s.Rootfs.Work }, rule: rule{text: hostPath}},
+		{name: "driver", at: func(s *spec.Spec) any { return &s.Rootfs.Driver }, rule: rule{enum: driverWords}},
 		{name: "writable", at: func(s *spec.Spec) any { return &s.Rootfs.Writable }},
 		{name: "keep_etc", at: func(s *spec.Spec) any { return &s.Rootfs.KeepEtc }},
 	}},

@@ -37,6 +37,7 @@ user = "ann"
 home = "/home/ann"
 shell = "/bin/zsh"
 [rootfs]
+driver = "fuse"
 path = "tree"
 overlay = "keep"
 upper = "/up"

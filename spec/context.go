@@ -35,6 +35,9 @@ func (s Spec) context(f host.Facts) mounts.Context {
 		UID: uid, GID: gid, OwnTmpfs: s.Identity.Map == userns.MapRange && (uid != 0 || gid != 0),
 		User: s.Identity.User, Home: s.Identity.Home, Shell: s.Identity.Shell, Hostname: s.Namespaces.Name(),
 	}
+	if s.Identity.Map != userns.MapRange {
+		c.MountUID, c.MountGID = uid, gid
+	}
 	root := uid == 0 && f.UID != 0
 	if c.User == "" {
 		c.User = pick(root, "root", f.User)

@@ -38,6 +38,9 @@ func (t *tool) export(args []string) error {
 	if len(args) != 2 {
 		return errors.New("export takes an image and where it goes")
 	}
+	if t.format == formatRootfs && args[1] == "-" {
+		return t.exportCopy(args[0])
+	}
 	if t.format == formatRootfs {
 		skipped, err := layer.Pack(args[1], t.out, false)
 		for _, text := range skipped.Notes() {
@@ -65,6 +68,32 @@ func (t *tool) export(args []string) error {
 		return err
 	}
 	return to.close()
+}
+
+// exportCopy writes the files of an image that cannot be mounted.
+func (t *tool) exportCopy(ref string) error {
+	image, err := t.store.Use(ref)
+	if err != nil {
+		return err
+	}
+	defer image.Close()
+	a, err := t.store.Begin()
+	if err != nil {
+		return err
+	}
+	defer a.Close()
+	ids := images.Single
+	if image.Has(images.Range) {
+		ids = images.Range
+	}
+	dir := filepath.Join(a.Dir(), "tree")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return err
+	}
+	if err := t.flatten(image, ids, dir); err != nil {
+		return err
+	}
+	return t.export([]string{ref, dir})
 }
 
 // layout is an OCI layout that is written.

@@ -112,7 +112,7 @@ func (t *tool) unpackLayer(a *images.Adding, s source, r io.Reader) (layer.Repor
 		err = wrongDigest(report.DiffID, s.diffID)
 	}
 	if err == nil {
-		err = a.Add(t.ids, report.DiffID, dir, recipePath)
+		err = a.Add(t.ids, report.DiffID, dir, recipePath, report.Lossy)
 	}
 	return report, err
 }

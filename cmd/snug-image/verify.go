@@ -91,7 +91,7 @@ func (t *tool) verifyLayer(ids images.IDs, diffID string) error {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("layer %s is damaged: %w", short(diffID), err)
+		return fmt.Errorf("layer %s is damaged, get the image again: %w", short(diffID), errors.Join(err, t.store.Damaged(diffID)))
 	}
-	return nil
+	return t.store.Checked(diffID)
 }

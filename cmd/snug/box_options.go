@@ -48,6 +48,8 @@ func (b *box) fileOptions() []*kong.Flag {
 		b.choice("overlay", "none|readonly|discard|keep",
 			"Lay a file system over --rootfs or --image: what is written to it is refused (default), thrown away at the end (default of an image), or kept in --upper. Without one (none), everything that is mounted needs its place in DIR.",
 			overlay),
+		b.choice("overlay-driver", "kernel|fuse|copy", "What does that: the kernel's overlayfs, fuse-overlayfs, or (of --image) a copy. Default: the first that works.",
+			func(c *changing, v string) { c.Rootfs.Driver = v }),
 		b.option("upper", "DIR", "Where --overlay keep keeps what is written.", func(c *changing, v string) (err error) {
 			c.Rootfs.Upper, err = hostPath(v, c.home)
 			return err

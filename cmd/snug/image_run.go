@@ -52,6 +52,13 @@ func (v *runVerb) provide(s *sandbox, std streams) error {
 		return err
 	}
 	defer image.Close()
+	if image.Settled() != nil {
+		check := quiet
+		check.word, check.quiet = "verify", true
+		if err := failed(check.work(std), "image "+ref, "is damaged"); err != nil {
+			return err
+		}
+	}
 	ids := spec.ChooseIDs(s.Spec.Identity.Map, image)
 	if image.Has(ids) || s.Spec.Identity.Map == "" && (image.Has(images.Range) || image.Has(images.Single)) {
 		return nil

@@ -115,7 +115,7 @@ func (v *runVerb) run(std streams) (*snug.Result, error) {
 		return nil, err
 	}
 	defer end()
-	result, err := snug.Main(cmd)
+	result, err := v.start(s, cmd, std)
 	if result != nil {
 		v.reached = reached(s.Spec, result)
 		if result.Signal == unix.SIGSYS && !s.Spec.Security.Seccomp.Off() {

@@ -39,7 +39,8 @@ type view struct {
 	Readonly     []string          `json:"readonly"` // made read-only below /proc
 	Namespaces   map[string]string `json:"namespaces"`
 	Network      string            `json:"network"`
-	Environment  []string          `json:"environment"` // names only: values may be secret
+	Exposed      []string          `json:"exposed,omitempty"` // ports that the image says it listens on
+	Environment  []string          `json:"environment"`       // names only: values may be secret
 	Capabilities []string          `json:"capabilities"`
 	NestedUserns bool              `json:"nested_userns"`
 	Seccomp      string            `json:"seccomp"`
@@ -98,7 +99,7 @@ func newView(p *sandbox, r spec.Resolved) *view {
 	s := r.Spec
 	v := &view{
 		Profile: s.Name, Sources: p.Sources, Command: list(s.Command.Args), Shell: r.Shell, Workdir: r.Workdir,
-		User: r.User, UID: r.UID, GID: r.GID, Home: r.Home, Map: s.Identity.Map, Root: rootView(s.Rootfs), Network: s.Network.Mode,
+		User: r.User, UID: r.UID, GID: r.GID, Home: r.Home, Map: s.Identity.Map, Root: rootView(s.Rootfs), Network: s.Network.Mode, Exposed: s.Network.Exposed,
 		Environment: names(r.Environ), Capabilities: list(s.Security.Capabilities), NestedUserns: s.Security.NestedUserns,
 		Limits: limits(s.Limits), Descriptors: append([]int{0, 1, 2}, s.Command.FDs...), Terminal: r.Terminal, Notes: list(nil),
 	}

@@ -116,6 +116,14 @@ func (v *view) namespacesText() string {
 }
 
 func (v *view) networkText() string {
+	text := v.modeText()
+	if len(v.Exposed) > 0 {
+		text += "; the image listens on " + strings.Join(v.Exposed, " ")
+	}
+	return text
+}
+
+func (v *view) modeText() string {
 	switch v.Network {
 	case network.Host:
 		return "the host's"

@@ -3,6 +3,7 @@ package layer
 import (
 	"errors"
 	"os"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -26,7 +27,7 @@ func Changes(upper, lower string, tell func(kind byte, name string) error) error
 
 // changes compares two directories; low is -1 where there is none below.
 func changes(up, low int, prefix string, tell func(byte, string) error) error {
-	names, err := readNames(up)
+	names, err := upperNames(up)
 	if err != nil {
 		return err
 	}
@@ -34,7 +35,7 @@ func changes(up, low int, prefix string, tell func(byte, string) error) error {
 	for _, base := range names {
 		inUpper[base] = true
 	}
-	if value, _ := getAttr(up, opaqueAttr); value == "y" && low >= 0 {
+	if low >= 0 && isOpaque(up) {
 		if err := hidden(low, inUpper, prefix, tell); err != nil {
 			return err
 		}
@@ -46,6 +47,12 @@ func changes(up, low int, prefix string, tell func(byte, string) error) error {
 		}
 	}
 	return nil
+}
+
+// upperNames lists an upper directory, without the marks of what wrote it.
+func upperNames(fd int) ([]string, error) {
+	names, err := readNames(fd)
+	return slices.DeleteFunc(names, func(name string) bool { return slices.Contains(fuseMarks, name) }), err
 }
 
 // hidden tells of what an opaque directory hides.

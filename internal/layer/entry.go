@@ -26,6 +26,22 @@ const (
 // opaqueAttr hides what lower layers have in a directory (overlayfs, userxattr).
 const opaqueAttr = "user.overlay.opaque"
 
+// fuseOpaqueAttr and fuseMarks are what fuse-overlayfs(1) has for it in an upper
+// directory; it understands overlayfs's.
+const fuseOpaqueAttr = "user.fuseoverlayfs.opaque"
+
+var fuseMarks = []string{opaqueMark, ".wh..opq"}
+
+// isOpaque reports whether an open directory hides what is below it.
+func isOpaque(fd int) bool {
+	for _, name := range []string{opaqueAttr, fuseOpaqueAttr} {
+		if value, _ := getAttr(fd, name); value == "y" {
+			return true
+		}
+	}
+	return false
+}
+
 // entry unpacks one entry of the stream.
 func (u *unpacker) entry(h *tar.Header, content io.Reader) error {
 	if h.Typeflag == tar.TypeXGlobalHeader {
@@ -291,10 +307,12 @@ func (u *unpacker) regular(parent int, base, name string, h *tar.Header, content
 		return err
 	}
 	defer unix.Close(fd)
+	next := u.reads(content)
 	if h.Size > 0 && !isSparse(h) {
 		u.tape.file(name, h.Size)
+		next = u.tape.take
 	}
-	if err := u.copy(fd, content, h.Size); err != nil {
+	if err := copyTo(fd, next, h.Size); err != nil {
 		return err
 	}
 	if err := u.openMeta(fd, h); err != nil {
@@ -323,18 +341,30 @@ const holeSize = 4096
 
 var zeros [holeSize]byte
 
-func (u *unpacker) copy(fd int, content io.Reader, size int64) error {
+// reads returns what reads content, a part of at most limit bytes at a time.
+func (u *unpacker) reads(content io.Reader) func(limit int64) ([]byte, error) {
+	return func(limit int64) ([]byte, error) {
+		n, err := io.ReadFull(content, u.buf[:min(int64(len(u.buf)), limit)])
+		if n > 0 {
+			err = nil
+		}
+		return u.buf[:n], err
+	}
+}
+
+// copyTo writes a file of the given size, part by part.
+func copyTo(fd int, next func(limit int64) ([]byte, error), size int64) error {
 	var at int64
 	hole := false
 	for at < size {
-		n, err := io.ReadFull(content, u.buf[:min(int64(len(u.buf)), size-at)])
-		if err != nil && n == 0 {
+		p, err := next(size - at)
+		if err != nil {
 			return cutOff(err)
 		}
-		if hole, err = writeSparse(fd, u.buf[:n], at); err != nil {
+		if hole, err = writeSparse(fd, p, at); err != nil {
 			return err
 		}
-		at += int64(n)
+		at += int64(len(p))
 	}
 	if hole {
 		return unix.Ftruncate(fd, size)
@@ -352,20 +382,16 @@ func cutOff(err error) error {
 // writeSparse writes p at an offset but for blocks of zeros. It reports whether
 // p ends with a hole, which has to be made in the end.
 func writeSparse(fd int, p []byte, at int64) (hole bool, err error) {
-	if len(p) < holeSize {
-		return false, writeAt(fd, p, at)
-	}
-	start := 0
-	for i := 0; i < len(p); i += holeSize {
-		block := p[i:min(i+holeSize, len(p))]
-		if len(block) < holeSize || block[0] != 0 || !bytes.Equal(block, zeros[:]) {
-			hole = false
+	start := 0 // of what is to be written
+	for i, end := 0, 0; i < len(p); i = end {
+		end = min(i+holeSize-int((at+int64(i))%holeSize), len(p)) // of this block of the file
+		if hole = p[i] == 0 && bytes.Equal(p[i:end], zeros[:end-i]); !hole {
 			continue
 		}
 		if err := writeAt(fd, p[start:i], at+int64(start)); err != nil {
 			return false, err
 		}
-		start, hole = i+holeSize, true
+		start = end
 	}
 	return hole, writeAt(fd, p[start:], at+int64(start))
 }

@@ -72,6 +72,7 @@ type Report struct {
 	DiffID  string // digest of the stream
 	Size    int64  // of the stream
 	Files   int64  // entries
+	Lossy   bool   // several entries had one name: the stream cannot be made again
 	Skipped Skipped
 }
 
@@ -139,6 +140,7 @@ func Unpack(r io.Reader, dir string, recipe io.Writer, o Options) (Report, error
 	if u.report.DiffID, u.report.Size, err = source.finish(); err != nil {
 		return u.report, err
 	}
+	u.report.Lossy = w.lossy
 	return u.report, w.close()
 }
 
@@ -290,6 +292,13 @@ func fill(r io.Reader, b []byte) (n int, err error) {
 }
 
 func (a *ahead) Read(p []byte) (int, error) {
+	b, err := a.next(int64(len(p)))
+	return copy(p, b), err
+}
+
+// next returns what comes next of the stream, at most limit bytes, which stay as
+// they are until the next call.
+func (a *ahead) next(limit int64) ([]byte, error) {
 	for len(a.now) == 0 {
 		if a.buffer != nil {
 			a.empty <- a.buffer[:cap(a.buffer)]
@@ -298,15 +307,16 @@ func (a *ahead) Read(p []byte) (int, error) {
 		b, ok := <-a.full
 		if !ok {
 			if a.err != nil {
-				return 0, a.err
+				return nil, a.err
 			}
-			return 0, io.EOF
+			return nil, io.EOF
 		}
 		a.now, a.buffer = b, b
 	}
-	n := copy(p, a.now)
+	n := min(int64(len(a.now)), limit)
+	p := a.now[:n]
 	a.now = a.now[n:]
-	return n, nil
+	return p, nil
 }
 
 // finish returns the digest and the size of the stream, which was read to its end.

@@ -44,9 +44,20 @@ type Action struct {
 	// Command is a program with its arguments. "{pid}" stands for the
 	// child's pid.
 	Command []string
+	// Serve says that the command serves what the child uses: it is not waited
+	// for before the run has ended, and has the descriptor that the child sends
+	// as FirstFile. Scratch in its words is a new directory, which it removes.
+	Serve bool
 	// Notify calls back whoever started the run.
 	Notify bool
 }
+
+// FirstFile is the number of the descriptor that an Action's command gets from
+// the child, and Scratch what stands for its directory.
+const (
+	FirstFile = 3
+	Scratch   = "{scratch}"
+)
 
 // Cgroup is the control group that a plan starts its processes in; the zero
 // value is none.
