@@ -64,7 +64,7 @@ type Cmd struct {
 	plan     *plan.Plan
 	files    []*os.File // of the child, by target; index in plan.Files
 	closers  []io.Closer
-	parents  []io.Closer // our ends of pipes
+	parents  []io.Closer // our ends of pipes, and what goes with the run
 	copies   []func() error
 	copied   chan error
 	mu       sync.Mutex // guards process

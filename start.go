@@ -16,6 +16,7 @@ import (
 	"github.com/snug-sandbox/snug/internal/child"
 	"github.com/snug-sandbox/snug/internal/host"
 	"github.com/snug-sandbox/snug/internal/plan"
+	"github.com/snug-sandbox/snug/internal/problem"
 	"github.com/snug-sandbox/snug/spec"
 )
 
@@ -29,6 +30,9 @@ func (c *Cmd) Start() error {
 		return c.abandon(c.ctx.Err())
 	}
 	if err := c.useImage(); err != nil {
+		return c.abandon(err)
+	}
+	if err := c.useScratch(); err != nil {
 		return c.abandon(err)
 	}
 	facts, err := c.Spec.Facts()
@@ -282,5 +286,9 @@ func isTerminal(fd int) bool {
 func cloneProblem(p *plan.Plan, err error) error {
 	var errno syscall.Errno
 	errors.As(err, &errno)
-	return diagnose(errno, "clone "+plan.CloneFlags.Format(p.Namespaces))
+	err = diagnose(errno, "clone "+plan.CloneFlags.Format(p.Namespaces))
+	if refused := new(problem.Problem); p.Namespaces&unix.CLONE_NEWUSER != 0 && errors.As(err, &refused) {
+		refused.Fix = strings.TrimPrefix(refused.Fix+"\nor do without: snug run --no-namespaces holds what Landlock and the filter can", "\n")
+	}
+	return err
 }

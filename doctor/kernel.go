@@ -157,6 +157,9 @@ func smallest(s seen) []Check {
 	}
 	c = refused(c, asProblem(s.sandbox))
 	c.Breaks = everything
+	if s.bare == nil {
+		c.Breaks = "every sandbox but those of snug run --no-namespaces, which ran: Landlock and the filter hold what they can there"
+	}
 	if s.withoutProc == nil {
 		c.State = Limited
 		c.Breaks = "every sandbox with a procfs of its own; with a mount of type proc, target = \"/proc\" and fallback = \"bind\" it ran"

@@ -10,6 +10,7 @@ import (
 	"github.com/snug-sandbox/snug"
 	"github.com/snug-sandbox/snug/internal/host"
 	"github.com/snug-sandbox/snug/mounts"
+	ns "github.com/snug-sandbox/snug/namespaces"
 	"github.com/snug-sandbox/snug/spec"
 	"github.com/snug-sandbox/snug/userns"
 )
@@ -46,6 +47,7 @@ type seen struct {
 	withoutProc error // that with fallback = "bind" for /proc; tried when sandbox failed
 	idRange     error // one that maps a range; tried when all that it takes is there
 	overlay     error // one with an overlay; tried when sandbox worked
+	bare        error // one without namespaces; tried when the others failed
 }
 
 // runner runs a sandbox that does nothing, and returns why it could not.
@@ -85,11 +87,12 @@ func look(ctx context.Context, run runner) seen {
 }
 
 func (s *seen) runSandboxes(ctx context.Context, run runner) {
-	s.withoutProc, s.idRange, s.overlay = errNotTried, errNotTried, errNotTried
+	s.withoutProc, s.idRange, s.overlay, s.bare = errNotTried, errNotTried, errNotTried, errNotTried
 	var table []mounts.Mount
 	if s.sandbox = run(ctx, spec.Spec{}); s.sandbox != nil {
 		table = []mounts.Mount{{Type: mounts.Proc, Target: "/proc", Fallback: "bind"}}
 		if s.withoutProc = run(ctx, spec.Spec{Mounts: table}); s.withoutProc != nil {
+			s.bare = run(ctx, spec.Spec{Namespaces: ns.Config{None: true}})
 			return
 		}
 	}

@@ -13,7 +13,7 @@ import (
 
 // everything is a wall with all its parts.
 func everything() Wall {
-	return Wall{Files: true, Signals: true, Sockets: true, TCP: true, Rules: []Rule{{"/", Read, true}, {"/data", All, false}}, Open: []Open{{1, Change}}}
+	return Wall{Files: true, Signals: true, Sockets: true, TCP: true, Rules: []Rule{{Path: "/", Access: Read, Dir: true}, {Path: "/data", Access: All}}, Open: []Open{{1, Change}}}
 }
 
 func TestWhatEachVersionHolds(t *testing.T) {

@@ -13,6 +13,9 @@ import (
 // because a user namespace cannot make device nodes.
 var deviceNodes = [...]string{"null", "zero", "full", "random", "urandom", "tty"}
 
+// DeviceNodes returns the names of the devices in a minimal /dev.
+func DeviceNodes() []string { return deviceNodes[:] }
+
 // deviceLinks are the links that programs expect in /dev.
 var deviceLinks = [...]struct{ name, text string }{
 	{"fd", "/proc/self/fd"}, {"stdin", "/proc/self/fd/0"}, {"stdout", "/proc/self/fd/1"}, {"stderr", "/proc/self/fd/2"},

@@ -140,6 +140,7 @@ var tables = []table{
 		{name: "keep_etc", at: func(s *spec.Spec) any { return &s.Rootfs.KeepEtc }},
 	}},
 	{"namespaces", []key[spec.Spec]{
+		{name: "none", at: func(s *spec.Spec) any { return &s.Namespaces.None }},
 		{name: "user", at: func(s *spec.Spec) any { return &s.Namespaces.User }, rule: rule{enum: newOrShare}},
 		{name: "pid", at: func(s *spec.Spec) any { return &s.Namespaces.PID }, rule: rule{enum: newOrShare}},
 		{name: "net", at: func(s *spec.Spec) any { return &s.Namespaces.Net }, rule: rule{enum: newOrShare}},

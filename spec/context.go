@@ -12,7 +12,12 @@ import (
 )
 
 // withNetwork makes the two ways to ask for the caller's network say the same.
+// Without namespaces the mode alone says which sockets there are.
 func (s Spec) withNetwork() Spec {
+	s.Namespaces = s.Namespaces.Settled()
+	if s.Namespaces.None {
+		return s
+	}
 	if s.Network.Mode == network.Host && s.Namespaces.Net == "" {
 		s.Namespaces.Net = namespaces.Share
 	}
@@ -20,6 +25,11 @@ func (s Spec) withNetwork() Spec {
 		s.Network.Mode = network.Host
 	}
 	return s
+}
+
+// hostNetwork reports whether the command may use the caller's network.
+func (s Spec) hostNetwork() bool {
+	return s.Namespaces.Net == namespaces.Share && (s.Network.Mode == network.Host || !s.Namespaces.None)
 }
 
 func (s Spec) table() mounts.Table {
@@ -31,7 +41,7 @@ func (s Spec) context(f host.Facts) mounts.Context {
 	uid, gid := s.Identity.IDs(f)
 	c := mounts.Context{
 		SharedPID: s.Namespaces.PID == namespaces.Share && s.Namespaces.Join.PID == nil, SharedIPC: s.Namespaces.IPC == namespaces.Share,
-		SharedUser: s.Namespaces.User == namespaces.Share, HostNetwork: s.Namespaces.Net == namespaces.Share,
+		SharedUser: s.Namespaces.User == namespaces.Share, HostNetwork: s.hostNetwork(),
 		UID: uid, GID: gid, OwnTmpfs: s.Identity.Map == userns.MapRange && (uid != 0 || gid != 0),
 		User: s.Identity.User, Home: s.Identity.Home, Shell: s.Identity.Shell, Hostname: s.Namespaces.Name(),
 	}

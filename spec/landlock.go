@@ -16,6 +16,11 @@ import (
 // Wall is what Landlock shall keep the command to, from the same tables as the
 // mounts and namespaces.
 func (s Spec) Wall(f host.Facts, c mounts.Context, io Streams) landlock.Wall {
+	if s.Namespaces.None {
+		w := s.bareWall(s.withoutMounts(f, c).rules)
+		w.Open = openAgain(s, io)
+		return w
+	}
 	w := landlock.Wall{
 		// Landlock forbids every mount to whom it keeps from files.
 		Files:   !s.Security.NestedUserns && s.Security.Bits()&(1<<unix.CAP_SYS_ADMIN) == 0,

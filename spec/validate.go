@@ -41,6 +41,9 @@ func (s Spec) contradictions() problem.List {
 	bad := func(what, why, fix string) {
 		list = append(list, &problem.Problem{What: what, Why: why, Fix: fix})
 	}
+	if s.Namespaces.None {
+		return s.bareContradictions()
+	}
 	if s.Namespaces.Net == namespaces.New && s.Network.Mode == network.Host {
 		bad("network.mode", "\"host\" is the caller's network, but namespaces.net is \"new\"", "leave one of them out")
 	}

@@ -115,11 +115,25 @@ func (b *box) namespaceOptions() []*kong.Flag {
 		b.choice("net", "none|host|private", "Network: only a loopback of its own, the host's, or one of its own that reaches out.", setNetwork),
 		b.option("share", "NS,...", "Share these namespaces with the host: user, pid, net, ipc, uts, cgroup, time.", share),
 		b.option("unshare", "NS,...", "Make these namespaces new, or all.", unshare),
+		b.namespacesOption(),
 		b.option("hostname", "NAME", "Host name inside.", func(c *changing, v string) error {
 			c.Namespaces.Hostname = v
 			return asInProfiles("namespaces.hostname", v)
 		}),
 	}
+}
+
+// namespacesOption returns --no-namespaces.
+func (b *box) namespacesOption() *kong.Flag {
+	if !b.occurs("namespaces") {
+		return nil
+	}
+	return toggle("namespaces", "Without, Landlock and the filter hold what they can, on hosts that forbid user namespaces; the run tells what is not held.", func(on bool) {
+		b.changes = append(b.changes, change{option: "no-namespaces", make: func(c *changing, _ string) error {
+			c.Namespaces.None = !on
+			return nil
+		}})
+	})
 }
 
 func (b *box) processOptions() []*kong.Flag {

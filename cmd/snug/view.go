@@ -114,7 +114,11 @@ func newView(p *sandbox, r spec.Resolved) *view {
 	}
 	v.Namespaces = namespaceViews(s)
 	v.Mounts = mountViews(r, rules{p.Origins(), p.added})
-	v.protected(s.Security.Unmask)
+	if s.Namespaces.None {
+		v.bare()
+	} else {
+		v.protected(s.Security.Unmask)
+	}
 	v.Reaches, v.Warnings = reaches(v), warnings(v)
 	return v
 }
@@ -155,6 +159,9 @@ func rootView(r mounts.Rootfs) viewRoot {
 func namespaceViews(s spec.Spec) map[string]string {
 	c := s.Namespaces
 	views := map[string]string{"mount": namespaces.New, "time": namespaces.Share}
+	if c.None {
+		views["mount"] = namespaces.Share
+	}
 	for name, value := range map[string]string{"user": c.User, "pid": c.PID, "net": c.Net, "ipc": c.IPC, "uts": c.UTS, "cgroup": c.Cgroup} {
 		views[name] = namespaces.New
 		if value == namespaces.Share {
@@ -182,6 +189,25 @@ func (v *view) protected(unmask []string) {
 	for _, p := range mounts.ReadonlyPaths {
 		if path := "/proc/" + p.Path; !lifted(path) {
 			v.Readonly = append(v.Readonly, path)
+		}
+	}
+}
+
+// bare tells what of the mounts is there without namespaces.
+func (v *view) bare() {
+	v.Hidden, v.Readonly = []string{}, []string{}
+	if v.Root.What == "empty" {
+		v.Root.What = "the host's, closed but for what is shown here"
+	}
+	for i := range v.Mounts {
+		m := &v.Mounts[i]
+		switch m.Type {
+		case mounts.Tmpfs:
+			m.Mode, m.Flags, m.what = "", "", "closed: nothing private without namespaces"
+		case mounts.Proc:
+			m.Mode, m.what = "ro", "the host's"
+		case mounts.Dev:
+			m.what = strings.Join(mounts.DeviceNodes(), " ")
 		}
 	}
 }
@@ -349,8 +375,11 @@ func reaches(v *view) []string {
 			list = append(list, "writes to "+m.Source)
 		}
 	}
-	if v.Namespaces["net"] == namespaces.Share {
+	if v.Namespaces["net"] == namespaces.Share && v.Network == network.Host {
 		list = append(list, "the host's network, with services that listen on localhost only, and abstract sockets")
+	}
+	if v.Namespaces["mount"] == namespaces.Share {
+		return list // the notes tell the rest
 	}
 	for name, what := range map[string]string{
 		"pid": "sees and signals the caller's processes", "ipc": "the caller's shared memory and message queues",
@@ -367,7 +396,7 @@ func reaches(v *view) []string {
 // warnings lists what gives away more than it looks like, and what is missing.
 func warnings(v *view) []string {
 	list := []string{}
-	if v.Namespaces["user"] == namespaces.Share {
+	if v.Namespaces["user"] == namespaces.Share && v.Namespaces["mount"] == namespaces.New {
 		list = append(list, "the user namespace is shared: run works for a caller with CAP_SYS_ADMIN only")
 	}
 	for _, m := range v.Mounts {

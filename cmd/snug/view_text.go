@@ -106,6 +106,9 @@ func (v *view) namespacesText() string {
 		}
 	}
 	text := "new: " + strings.Join(fresh, " ")
+	if len(fresh) == 0 {
+		text = "none new"
+	}
 	if len(shared) > 0 {
 		text += "; shared: " + strings.Join(shared, " ")
 	}
@@ -128,6 +131,9 @@ func (v *view) modeText() string {
 	case network.Host:
 		return "the host's"
 	case network.None:
+		if v.Namespaces["net"] == namespaces.Share {
+			return "none: no sockets"
+		}
 		return "none but a loopback of its own"
 	}
 	return v.Network

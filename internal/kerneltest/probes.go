@@ -38,6 +38,9 @@ func init() {
 		"timens":  {inNamespaces("timens"), newTimeNamespace},
 		"subid":   {mapRange, waitForMap},
 		"pty":     {openPty, nil},
+
+		"landlock": {landlockFiles, nil},
+
 		"cgroup2": {controllers("memory", "pids"), nil},
 		"cpu":     {controllers("cpu"), nil},
 		"cpuset":  {controllers("cpuset"), nil},
@@ -47,6 +50,15 @@ func init() {
 	if p := probes[os.Getenv(insideEnv)]; p != nil {
 		os.Exit(runInside(p))
 	}
+}
+
+// landlockFiles asks for version 2 of Landlock's interface, which can hold files.
+func landlockFiles() error {
+	abi, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
+	if errno != 0 || abi < 2 {
+		return fmt.Errorf("version %d of Landlock: %w", int(abi), errno)
+	}
+	return nil
 }
 
 func runInside(p *probe) int {
