@@ -105,8 +105,11 @@ func (c *copier) judgeLink(name string) string {
 	case slices.ContainsFunc(strings.Split(to, "/"), isGit):
 		return "it is a symbolic link into .git, to " + text
 	}
-	if real, err := filepath.EvalSymlinks(filepath.Join(c.workspacePath, to)); err == nil && !within(real, c.workspacePath) {
-		return "it is a symbolic link out of the workspace, to " + text
+	// Links that were there before may lead out, to what is not there yet.
+	for p := to; p != "."; p = path.Dir(p) {
+		if real, err := filepath.EvalSymlinks(filepath.Join(c.workspacePath, p)); err == nil && !within(real, c.workspacePath) {
+			return "it is a symbolic link out of the workspace, by way of " + p
+		}
 	}
 	return ""
 }
