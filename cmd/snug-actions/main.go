@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/snug-sandbox/snug/actions"
+	"github.com/snug-sandbox/snug/actions/hook"
 	"github.com/snug-sandbox/snug/internal/problem"
 )
 
@@ -25,7 +26,32 @@ func main() {
 	os.Exit(verbs[os.Args[1]](os.Args[2:]))
 }
 
-var verbs = map[string]func(args []string) int{"run": run, "shell": shell}
+// verbs are the words that may come first. The last row is of processes that the
+// hook starts.
+var verbs = map[string]func(args []string) int{
+	"run": run, "shell": shell, "hook": runHook, "install-hook": install,
+	"hold": hold, "publish": hook.Publish, "pause": func([]string) int { return hook.Pause() }, "forward": func([]string) int { return hook.Forward() },
+}
+
+func runHook([]string) int {
+	self, err := os.Executable()
+	if err != nil {
+		fail(err)
+	}
+	h := hook.Hook{Getenv: os.Getenv, In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Snug: snug(), Self: self}
+	return h.Run()
+}
+
+func install(args []string) int {
+	if err := hook.Install(os.Stdout, snug(), args); err != nil {
+		fail(err)
+	}
+	return 0
+}
+
+func hold([]string) int {
+	return hook.Hold(os.Stdin, os.NewFile(3, "ready"))
+}
 
 func run(args []string) int {
 	if len(args) > 0 {
