@@ -146,3 +146,69 @@ func buildTree() map[string]any {
 		"version": int64(1),
 	}
 }
+
+func ciTree() map[string]any {
+	return map[string]any{
+		"description": "A step of a CI job: the system and tools read-only, a private home, no tokens, no network",
+		"env": map[string]any{
+			"keep": []any{"CI", "GITHUB_ACTIONS", "GITHUB_ACTOR", "GITHUB_ACTOR_ID", "GITHUB_API_URL", "GITHUB_BASE_REF", "GITHUB_EVENT_NAME", "GITHUB_GRAPHQL_URL", "GITHUB_HEAD_REF", "GITHUB_JOB", "GITHUB_REF", "GITHUB_REF_NAME", "GITHUB_REF_PROTECTED", "GITHUB_REF_TYPE", "GITHUB_REPOSITORY", "GITHUB_REPOSITORY_ID", "GITHUB_REPOSITORY_OWNER", "GITHUB_REPOSITORY_OWNER_ID", "GITHUB_RETENTION_DAYS", "GITHUB_RUN_ATTEMPT", "GITHUB_RUN_ID", "GITHUB_RUN_NUMBER", "GITHUB_SERVER_URL", "GITHUB_SHA", "GITHUB_TRIGGERING_ACTOR", "GITHUB_WORKFLOW", "GITHUB_WORKFLOW_REF", "GITHUB_WORKFLOW_SHA", "GITHUB_WORKSPACE", "RUNNER_ARCH", "RUNNER_DEBUG", "RUNNER_ENVIRONMENT", "RUNNER_NAME", "RUNNER_OS", "RUNNER_TOOL_CACHE", "AGENT_TOOLSDIRECTORY", "ImageOS", "ImageVersion", "SOURCE_DATE_EPOCH"},
+		},
+		"limits": map[string]any{
+			"core":    int64(0),
+			"enforce": "best-effort",
+		},
+		"mounts": []map[string]any{
+			{
+				"fallback": "none",
+				"target":   "/proc",
+				"type":     "proc",
+			},
+			{
+				"mode":   "0700",
+				"target": "${HOME}",
+				"type":   "tmpfs",
+				"when": map[string]any{
+					"covers_none": []any{"/usr", "/tmp"},
+					"within_none": []any{"/usr", "/bin", "/sbin", "/etc", "/dev", "/proc", "/sys"},
+				},
+			},
+		},
+		"terminal": map[string]any{
+			"tty": "no",
+		},
+		"version": int64(1),
+	}
+}
+
+func ciGoTree() map[string]any {
+	return map[string]any{
+		"description": "A CI step that builds with Go",
+		"env": map[string]any{
+			"keep": []any{"GOROOT", "GOROOT_*", "GOFLAGS", "GOOS", "GOARCH", "GOTOOLCHAIN", "GOPROXY", "GOSUMDB", "GOMAXPROCS", "GODEBUG", "CGO_ENABLED", "CC", "CXX", "CFLAGS", "LDFLAGS"},
+		},
+		"extends": "ci",
+		"version": int64(1),
+	}
+}
+
+func ciNodeTree() map[string]any {
+	return map[string]any{
+		"description": "A CI step that builds with Node.js",
+		"env": map[string]any{
+			"keep": []any{"NODE_ENV", "NODE_VERSION", "COREPACK_DEFAULT_TO_LATEST"},
+		},
+		"extends": "ci",
+		"version": int64(1),
+	}
+}
+
+func ciPythonTree() map[string]any {
+	return map[string]any{
+		"description": "A CI step that runs Python",
+		"env": map[string]any{
+			"keep": []any{"pythonLocation", "Python_ROOT_DIR", "Python2_ROOT_DIR", "Python3_ROOT_DIR", "LD_LIBRARY_PATH", "PKG_CONFIG_PATH", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "PYTHONHASHSEED", "PIP_NO_CACHE_DIR", "PIP_DISABLE_PIP_VERSION_CHECK"},
+		},
+		"extends": "ci",
+		"version": int64(1),
+	}
+}

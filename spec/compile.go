@@ -119,7 +119,7 @@ func (c *compiler) compile() (*plan.Plan, error) {
 		c.p.Do("make the control group the root of its namespace", plan.Unshare, plan.Bits(unix.CLONE_NEWCGROUP, &plan.UnshareFlags))
 	}
 	c.Namespaces.Plan(c.p)
-	if c.Namespaces.Net != namespaces.Share {
+	if c.Namespaces.Net != namespaces.Share && c.Namespaces.Join.Net == nil {
 		network.Plan(c.p)
 	}
 	c.setup.PlanSignals(c.p)

@@ -36,6 +36,7 @@ func verbs() []verbEntry {
 		{"update", updateNode},
 		{"doctor", whole(doctorNode)},
 		{"image", whole(imageNode)},
+		{"actions", whole(actionsNode)},
 		{"profile", whole(profileNode)},
 		{"bwrap", whole(bwrapNode)},
 		{"completion", whole(completionNode)},

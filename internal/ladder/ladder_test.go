@@ -18,8 +18,8 @@ var floors = []string{
 	"desktop snapshots",
 	"spec",
 	"profiles .",
-	"doctor actions bwrap",
-	"cmd/snug cmd/snug-systemd cmd/snug-image cmd/bwrap bench",
+	"doctor actions actions/hook bwrap",
+	"cmd/snug cmd/snug-systemd cmd/snug-image cmd/snug-actions cmd/bwrap bench",
 }
 
 // tools are packages beside the ladder: they import nothing of this module,
