@@ -49,7 +49,7 @@ func TestTreesOfTheBuiltinsAreFresh(t *testing.T) {
 		if _, err := toml.Decode(string(text), &tree); err != nil {
 			t.Fatal(err)
 		}
-		fmt.Fprintf(&src, "\nfunc %sTree() map[string]any {\nreturn %s\n}\n", b.name, goLiteral(tree, ""))
+		fmt.Fprintf(&src, "\nfunc %sTree() map[string]any {\nreturn %s\n}\n", goName(b.name), goLiteral(tree, ""))
 		if !*update && !reflect.DeepEqual(tree, b.tree()) {
 			t.Errorf("the tree of %s does not hold what its text says; run: go generate ./profiles", b.name)
 		}
@@ -59,6 +59,17 @@ func TestTreesOfTheBuiltinsAreFresh(t *testing.T) {
 		t.Fatal(err)
 	}
 	fresh(t, "builtin_trees.go", out)
+}
+
+// goName is a name without dashes.
+func goName(name string) string {
+	first, rest, _ := strings.Cut(name, "-")
+	for rest != "" {
+		var word string
+		word, rest, _ = strings.Cut(rest, "-")
+		first += strings.ToUpper(word[:1]) + word[1:]
+	}
+	return first
 }
 
 // goLiteral writes a decoded value as Go.

@@ -19,7 +19,6 @@ var reserved = []struct {
 	{"limits.swap", "", "this limit"},
 	{"security.apparmor", "", "AppArmor profiles"},
 	{"security.selinux", "", "SELinux labels"},
-	{"desktop", "", "desktop integration"},
 }
 
 // reserved reports, as a mistake, a key or value of the list.

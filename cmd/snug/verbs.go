@@ -35,6 +35,7 @@ func verbs() []verbEntry {
 		{"resume", whole(resumeNode)},
 		{"update", updateNode},
 		{"doctor", whole(doctorNode)},
+		{"desktop", whole(desktopNode)},
 		{"image", whole(imageNode)},
 		{"profile", whole(profileNode)},
 		{"bwrap", whole(bwrapNode)},
