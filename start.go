@@ -29,6 +29,9 @@ func (c *Cmd) Start() error {
 	if c.ctx != nil && c.ctx.Err() != nil {
 		return c.abandon(c.ctx.Err())
 	}
+	if !c.Spec.Desktop.Empty() {
+		return c.abandon(&problem.Problem{What: "desktop", Why: "only the program snug opens what a desktop has", Fix: "start it by: snug run; or leave out the table [desktop]"})
+	}
 	if err := c.useImage(); err != nil {
 		return c.abandon(err)
 	}

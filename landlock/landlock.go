@@ -29,6 +29,10 @@ type Config struct {
 	// error). Where the command may mount, with nested_userns or CAP_SYS_ADMIN,
 	// files are left to the mounts, because Landlock forbids every mount.
 	Landlock string `toml:"landlock"`
+
+	// OpenAbstract leaves abstract sockets alone: a client of X11 gives up when
+	// one is refused.
+	OpenAbstract bool `toml:"-"`
 }
 
 // Validate reports what makes no sense on any machine.

@@ -107,7 +107,7 @@ func (b *builder) overlayFromPaths(label string, m Mount, upper, work string) (p
 	for _, dir := range m.Lower {
 		what, name := label+": "+dir, b.scratchName()
 		b.Do(what, plan.Mkdirat, plan.Reg(b.scratch), b.Text(name), plan.Octal(0o755))
-		fd := b.cloneTree(what, dir, Mount{}, false)
+		fd := b.cloneTree(what, strings.TrimRight(dir, "/")+"/", Mount{}, false) // the slash: it has to be a directory
 		b.Do(what, plan.MoveMount, plan.Reg(fd), b.Text(""), plan.Reg(b.scratch), b.Text(name), moveFlags(unix.MOVE_MOUNT_F_EMPTY_PATH))
 		b.Close(fd)
 		lowers = append(lowers, name)

@@ -44,6 +44,21 @@ var builtins = []builtin{
 	{"ci-go", &ciGoText, ciGoTree},
 	{"ci-node", &ciNodeText, ciNodeTree},
 	{"ci-python", &ciPythonText, ciPythonTree},
+	{"desktop", &desktopText, desktopTree},
+	{"generic-wayland", &genericWaylandText, genericWaylandTree},
+	{"generic-x11", &genericX11Text, genericX11Tree},
+	{"gtk", &gtkText, gtkTree},
+	{"qt", &qtText, qtTree},
+	{"chromium", &chromiumText, chromiumTree},
+	{"firefox", &firefoxText, firefoxTree},
+	{"electron", &electronText, electronTree},
+	{"terminal", &terminalText, terminalTree},
+	{"image-viewer", &imageViewerText, imageViewerTree},
+	{"pdf-reader", &pdfReaderText, pdfReaderTree},
+	{"media-player", &mediaPlayerText, mediaPlayerTree},
+	{"office", &officeText, officeTree},
+	{"code-editor", &codeEditorText, codeEditorTree},
+	{"game", &gameText, gameTree},
 }
 
 func findBuiltin(name string) *builtin {

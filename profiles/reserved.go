@@ -18,7 +18,6 @@ var reserved = []struct {
 	{"network.join", "", "sharing a network between sandboxes"},
 	{"security.apparmor", "", "AppArmor profiles"},
 	{"security.selinux", "", "SELinux labels"},
-	{"desktop", "", "desktop integration"},
 }
 
 // reserved reports, as a mistake, a key or value of the list.

@@ -99,6 +99,31 @@ seccomp = { base = "strict", allow = ["ptrace", "socket(arg0 == AF_PACKET)"], de
 capabilities = ["CAP_KILL", "ALL"]
 nested_userns = true
 unmask = ["/proc/keys"]
+[desktop]
+app_id = "org.example.App"
+home = "private"
+downloads = "rw"
+wayland = true
+x11 = false
+gpu = true
+audio = true
+record = true
+dbus.session = { talk = ["org.example.A.*"], own = ["org.example.B"], see = ["org.example.C"], call = ["org.example.D=*@/x"], broadcast = ["org.example.E=*"] }
+dbus.system.talk = ["org.freedesktop.UPower"]
+portals = ["all", "clipboard"]
+notifications = true
+tray = true
+mpris = "player"
+keyring = "service"
+a11y = true
+input_method = "ibus"
+camera = "devices"
+joystick = true
+printing = "cups"
+open_links = true
+fonts = true
+theme = true
+locale = true
 [terminal]
 tty = "yes"
 [[mounts]]

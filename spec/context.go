@@ -95,6 +95,13 @@ func (s Spec) workdir(f host.Facts, c mounts.Context) string {
 	return "/"
 }
 
+// Shows reports whether the host's path p is certainly visible inside, under its
+// own name.
+func (s Spec) Shows(f host.Facts, p string) bool {
+	s = s.withNetwork()
+	return s.table().Shows(f, s.context(f), p)
+}
+
 // wantsTerminal reports whether the sandbox gets a terminal of its own. With
 // standard output somewhere else, as in a pipeline, the caller's terminal is
 // left to whoever else uses it.

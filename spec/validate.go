@@ -13,7 +13,7 @@ import (
 func (s Spec) Validate() error {
 	var list problem.List
 	for _, part := range []interface{ Validate() error }{
-		s.Command, s.Env, s.Identity, s.table(), s.Namespaces, s.Network, s.Limits.Config, s.Limits.Limits, s.Security.Privileges, s.Security.Seccomp, s.Security.Config, s.Terminal,
+		s.Command, s.Env, s.Identity, s.table(), s.Namespaces, s.Network, s.Limits.Config, s.Limits.Limits, s.Security.Privileges, s.Security.Seccomp, s.Security.Config, s.Desktop, s.Terminal,
 	} {
 		list = appendProblems(list, part.Validate())
 	}

@@ -23,6 +23,10 @@ import (
 // was started. The function that it returns ends both.
 func (v *runVerb) register(cmd *snug.Cmd, std streams) (end func(), err error) {
 	name := v.name
+	if v.lock != nil {
+		v.published(cmd, v.lock)
+		return func() {}, nil
+	}
 	if !v.named {
 		profile := strings.TrimSuffix(filepath.Base(cmd.Spec.Name), ".toml")
 		name = running.NameOf(profile, strconv.Itoa(os.Getpid()))
@@ -41,11 +45,16 @@ func (v *runVerb) register(cmd *snug.Cmd, std streams) (end func(), err error) {
 		}
 		return func() {}, nil
 	}
+	v.published(cmd, lock)
+	return lock.Release, nil
+}
+
+// published has the record written once the command was started.
+func (v *runVerb) published(cmd *snug.Cmd, lock *running.Lock) {
 	cmd.Started = func(i snug.Instance) {
 		started := time.Now()
 		time.AfterFunc(publishAfter, func() { publish(lock, cmd, i, started) })
 	}
-	return lock.Release, nil
 }
 
 // publishAfter is how long a command runs before its record is written: writing

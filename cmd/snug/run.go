@@ -10,6 +10,7 @@ import (
 
 	"github.com/snug-sandbox/snug"
 	"github.com/snug-sandbox/snug/internal/problem"
+	"github.com/snug-sandbox/snug/internal/running"
 	"github.com/snug-sandbox/snug/spec"
 )
 
@@ -20,6 +21,9 @@ type runVerb struct {
 	stats, json bool
 	reached     []error // what is to be said of the limits
 	pull        string
+	lock        *running.Lock // of a name that was taken already
+	notes       []string
+	log         string // of what is said on the session bus; "": none is kept
 }
 
 func runNode(args []string) *kong.Node {
@@ -103,20 +107,31 @@ func (v *runVerb) run(std streams) (*snug.Result, error) {
 	if err := v.provide(s, std); err != nil {
 		return nil, s.blame(err)
 	}
+	if l, err := v.runs(s); l != nil || err != nil {
+		return v.join(l, s, std, err)
+	}
+	defer func() { v.lock.Release() }()
+	session, err := v.open(s, std)
+	if err != nil {
+		return nil, s.blame(err)
+	}
+	defer session.close()
 	files, err := descriptors(&s.Spec)
 	if err != nil {
 		return nil, err
 	}
 	s.Spec.Limits.Count = v.stats || v.json
 	cmd := &snug.Cmd{Spec: s.Spec, Stdin: std.in, Stdout: std.out, Stderr: std.err, Files: files}
-	cmd.Delegate = func() error { return moveToScope(scopeName(s.Spec)) }
+	cmd.Delegate = func() error { return moveToScope(scopeName(s.Spec), "") }
 	end, err := v.register(cmd, std)
 	if err != nil {
 		return nil, err
 	}
 	defer end()
+	session.follow(cmd)
 	result, err := v.start(s, cmd, std)
 	if result != nil {
+		result.Notes = append(v.notes, result.Notes...)
 		v.reached = reached(s.Spec, result)
 		if result.Signal == unix.SIGSYS && !s.Spec.Security.Seccomp.Off() {
 			v.reached = append(v.reached, endedByFilter)

@@ -35,6 +35,7 @@ func verbs() []verbEntry {
 		{"resume", whole(resumeNode)},
 		{"update", updateNode},
 		{"doctor", whole(doctorNode)},
+		{"desktop", whole(desktopNode)},
 		{"image", whole(imageNode)},
 		{"actions", whole(actionsNode)},
 		{"profile", whole(profileNode)},

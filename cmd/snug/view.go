@@ -49,6 +49,7 @@ type view struct {
 	Delegation   *delegation       `json:"delegation,omitempty"` // of control groups, where limits ask for one
 	Descriptors  []int             `json:"descriptors"`
 	Terminal     bool              `json:"terminal"` // one of the sandbox's own
+	Desktop      []viewDesktop     `json:"desktop,omitempty"`
 	Reaches      []string          `json:"reaches"`
 	Warnings     []string          `json:"warnings"`
 	Notes        []string          `json:"notes"`
@@ -246,7 +247,7 @@ func mountViews(r spec.Resolved, rules rules) []viewMount {
 			view.Flags = m.Flags()
 			view.Mode = view.Flags[:2]
 		}
-		if m.Type == mounts.Bind || m.Type == mounts.DevBind {
+		if (m.Type == mounts.Bind || m.Type == mounts.DevBind) && (m.Optional || !strings.HasPrefix(view.From, "desktop.")) {
 			view.Missing, view.Refused = lookAt(m.Source)
 			if view.Left = view.Missing && m.Optional; view.Left {
 				view.Refused = ""

@@ -26,6 +26,7 @@ func (v *view) write(w io.Writer) {
 		t.line("  Hidden in /proc: %s; read-only: %s", below(v.Hidden), below(v.Readonly))
 	}
 	t.line("")
+	t.writeDesktop(v)
 	t.line("Namespaces   %s", v.namespacesText())
 	t.line("Network      %s", v.networkText())
 	t.line("Environment  %s", strings.Join(v.Environment, " "))

@@ -20,11 +20,11 @@ const (
 // patience is how long the service manager may take.
 const patience = 5 * time.Second
 
-// Scope moves a process of the caller's into a transient scope of its own, with
-// delegation, which "systemctl --user status" shows under the description. The
+// Scope moves a process of the caller's into a transient scope of its own, named
+// unit, with delegation, which "systemctl --user status" shows under the description. The
 // scope is gone with its last process. Where the unit that the process is in was
 // delegated already, nothing happens.
-func Scope(pid int, description string) error {
+func Scope(pid int, description, unit string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	bus, err := userBus(ctx)
@@ -35,7 +35,7 @@ func Scope(pid int, description string) error {
 	if delegated(ctx, bus, pid) {
 		return nil
 	}
-	if err := start(ctx, bus, pid, description); err != nil {
+	if err := start(ctx, bus, pid, description, unit); err != nil {
 		return fmt.Errorf("systemd makes no scope: %w", err)
 	}
 	return nil
@@ -97,7 +97,7 @@ type property struct {
 }
 
 // start makes the scope and waits until the process is in it.
-func start(ctx context.Context, bus *dbus.Conn, pid int, description string) error {
+func start(ctx context.Context, bus *dbus.Conn, pid int, description, unit string) error {
 	if err := bus.AddMatchSignal(dbus.WithMatchInterface(manager+".Manager"), dbus.WithMatchMember("JobRemoved")); err != nil {
 		return err
 	}
@@ -110,8 +110,7 @@ func start(ctx context.Context, bus *dbus.Conn, pid int, description string) err
 		{"CollectMode", dbus.MakeVariant("inactive-or-failed")},
 	}
 	var job dbus.ObjectPath
-	name := fmt.Sprintf("snug-%d.scope", pid)
-	call := bus.Object(manager, object).CallWithContext(ctx, manager+".Manager.StartTransientUnit", 0, name, "fail", properties, []struct {
+	call := bus.Object(manager, object).CallWithContext(ctx, manager+".Manager.StartTransientUnit", 0, unit, "fail", properties, []struct {
 		Name       string
 		Properties []property
 	}{})
