@@ -45,6 +45,10 @@ built-in default: The system read-only, a private home and /tmp, the current dir
 built-in strict: The system read-only, nothing writable but a small /tmp, no files of yours, small limits (shadowed)
 built-in shell: Your shell in a private home, with the current directory writable and no network
 built-in build: Build in the current directory: compilers' variables, a cache of its own, no network
+built-in ci: A step of a CI job: the system and tools read-only, a private home, no tokens, no network
+built-in ci-go: A CI step that builds with Go
+built-in ci-node: A CI step that builds with Node.js
+built-in ci-python: A CI step that runs Python
 built-in desktop: The base of desktop programs: a home of their own, fonts, themes, portals
 built-in generic-wayland: A desktop program on Wayland, or where there is none on an X server of its own; no network
 built-in generic-x11: A desktop program on an X server of its own; no network

@@ -168,9 +168,9 @@ func HasFilesystem(name string) bool {
 // the caller may connect to it, and whether a systemd user manager stands
 // behind it.
 func UserBus() (socket string, systemd bool) {
-	dir := os.Getenv("XDG_RUNTIME_DIR")
-	if dir == "" {
-		return "", false
+	dir := "/run/user/" + strconv.Itoa(os.Getuid())
+	if own := os.Getenv("XDG_RUNTIME_DIR"); own != "" && (exists(own+"/bus") || exists(own+"/systemd")) {
+		dir = own
 	}
 	if unix.Access(dir+"/bus", unix.W_OK) == nil {
 		socket = dir + "/bus"

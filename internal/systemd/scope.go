@@ -62,16 +62,22 @@ func userBus(ctx context.Context) (*dbus.Conn, error) {
 	}
 	address := os.Getenv("DBUS_SESSION_BUS_ADDRESS")
 	if address == "" {
-		dir := os.Getenv("XDG_RUNTIME_DIR")
-		if dir == "" {
-			dir = fmt.Sprintf("/run/user/%d", os.Getuid())
+		// XDG_RUNTIME_DIR may have been changed; systemd-logind's directory stays.
+		dir := fmt.Sprintf("/run/user/%d", os.Getuid())
+		if own := os.Getenv("XDG_RUNTIME_DIR"); own != "" && exists(own+"/bus") {
+			dir = own
 		}
-		if _, err := os.Stat(dir + "/bus"); err != nil {
+		if !exists(dir + "/bus") {
 			return nil, errors.New("there is no user bus at " + dir + "/bus: is this a login session?")
 		}
 		address = "unix:path=" + dir + "/bus"
 	}
 	return dbus.Connect(address, dbus.WithContext(ctx))
+}
+
+func exists(name string) bool {
+	_, err := os.Stat(name)
+	return err == nil
 }
 
 // delegated reports whether the unit of a process was started with Delegate=yes.
