@@ -57,6 +57,9 @@ func expandHost(word string) (list []string, why string) {
 	if !isAddress(host) && !isHostName(host) {
 		return nil, "is not a host: a name, *.name, an address, or a network of addresses"
 	}
+	if strings.Contains(host, ":") && !strings.HasPrefix(host, "[") {
+		host = "[" + host + "]"
+	}
 	return []string{host + ":" + port}, ""
 }
 

@@ -107,6 +107,9 @@ func (r *inputReader) together(in Inputs) {
 	if len(in.Hosts) > 0 && in.Network != "allowlist" {
 		r.bad("allowed-hosts", "network is "+in.Network+", so that no list is looked at", "network: allowlist")
 	}
+	if in.Network == "allowlist" && in.Egress == "block" && len(in.Hosts) == 0 && kits[in.Profile].hosts == nil {
+		r.bad("allowed-hosts", "network is allowlist, and the list is empty", "network: none, or allowed-hosts: @github")
+	}
 	if in.Egress == "audit" && in.Network != "allowlist" {
 		r.bad("egress-policy", "audit watches what a list would refuse, and network is "+in.Network, "network: allowlist")
 	}

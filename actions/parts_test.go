@@ -79,6 +79,7 @@ func TestInputs(t *testing.T) {
 		{"network", "hosts", `input network: "hosts" is not one of none, allowlist, host`},
 		{"allowed-hosts", "example.org", "network is none"},
 		{"egress-policy", "audit", "network is none"},
+		{"network", "allowlist", "the list is empty"},
 		{"persist", "/etc/x", "is not below the workspace"},
 		{"persist", "a/../../b", "leads out"},
 		{"persist", "x/.Git/config", ".git"},
@@ -108,7 +109,7 @@ func TestInputs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	hosts := slices.Concat([]string{"*.example.org:443", "10.0.0.0/8"}, presets["@npm"], []string{"[::1]:80", "fe80::1:443"})
+	hosts := slices.Concat([]string{"*.example.org:443", "10.0.0.0/8"}, presets["@npm"], []string{"[::1]:80", "[fe80::1]:443"})
 	if !slices.Equal(in.Hosts, hosts) || in.Timeout != "5m" || !slices.Equal(in.Persist, []string{"dist/**", "*.txt"}) ||
 		!reflect.DeepEqual(in.Outputs, Declared{[]string{"version"}, []string{"LEVEL"}, []string{"bin"}}) {
 		t.Errorf("%+v", in)
@@ -339,6 +340,14 @@ func TestFindStep(t *testing.T) {
 		if got := findStep("w", text, c.script, c.input); got.line != c.line {
 			t.Errorf("%+v: line %d", c, got.line)
 		}
+	}
+}
+
+func TestEgressOfTheReport(t *testing.T) {
+	r := &sandboxReport{Network: []byte(`{"reached":[{"name":"a.example","address":"192.0.2.1","port":443,"protocol":"tcp","count":2}],"refused":[{"name":"b.example","protocol":"dns","why":"x","program":"curl","count":1}]}`)}
+	want := []Connection{{Host: "a.example", Address: "192.0.2.1", Port: 443, Allowed: true, Count: 2}, {Host: "b.example", Program: "curl", Count: 1}}
+	if got := readEgress(r); !slices.Equal(got, want) {
+		t.Errorf("%+v", got)
 	}
 }
 

@@ -63,8 +63,8 @@ type sandboxReport struct {
 	snug.Result
 	Error string `json:"error,omitempty"`
 	Fix   string `json:"try,omitempty"`
-	// Egress is what the network of the sandbox was used for.
-	Egress json.RawMessage `json:"egress,omitempty"`
+	// Network is what a private network was used for.
+	Network json.RawMessage `json:"network,omitempty"`
 }
 
 // readReport reads what "snug run --report" wrote. nil: it came to none.

@@ -91,6 +91,7 @@ package_of() {
 	useradd) echo passwd ;;
 	qemu-system-x86_64) echo qemu-system-x86 ;;
 	mke2fs) echo e2fsprogs ;;
+	busybox) echo busybox-static ;;
 	*) echo "$1" ;;
 	esac
 }
