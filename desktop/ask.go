@@ -1,6 +1,9 @@
 package desktop
 
-import "github.com/snug-sandbox/snug/internal/problem"
+import (
+	"github.com/snug-sandbox/snug/internal/problem"
+	"github.com/snug-sandbox/snug/mounts"
+)
 
 // The program snug-desktop is asked over its standard input, and answers on its
 // standard output, one JSON value each. It lives until its input ends.
@@ -12,6 +15,8 @@ type Request struct {
 	Join   bool   `json:"join,omitempty"` // the program joins a run: only files are to be handed over
 	Look   bool   `json:"look,omitempty"` // nothing is to be made, only said
 	Log    string `json:"log,omitempty"`  // a file for what is said on the session bus
+
+	Mounts []mounts.Mount `json:"mounts,omitempty"` // of the profile; those inside of a private home need a place there
 }
 
 // Answer is what follows.

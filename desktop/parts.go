@@ -172,8 +172,14 @@ func (f Facts) RuntimeDir() string {
 	return path.Clean(dir)
 }
 
-// InsideDir is where the sandbox has its own: portals name files below it.
-func (f Facts) InsideDir() string { return "/run/user/" + strconv.Itoa(f.UID) }
+// InsideDir is where the sandbox has its own: at the same place, because portals
+// name files below it.
+func (f Facts) InsideDir() string {
+	if dir := f.RuntimeDir(); dir != "" {
+		return dir
+	}
+	return "/run/user/" + strconv.Itoa(f.UID)
+}
 
 // dataHome and its like are the directories of the basedir specification.
 func (f Facts) dataHome() string { return f.xdg("XDG_DATA_HOME", ".local/share") }

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/snug-sandbox/snug"
@@ -44,7 +44,7 @@ func (s *session) proxies() error {
 	if s.layout.Work.Info != "" {
 		sandbox.Mounts = append(sandbox.Mounts, mounts.Mount{Type: mounts.File, Target: "/.flatpak-info", Content: s.layout.Work.Info})
 	}
-	var out io.Writer = os.Stderr
+	var out io.Writer
 	if s.Log != "" {
 		log, err := os.OpenFile(s.Log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 		if err != nil {
@@ -53,7 +53,7 @@ func (s *session) proxies() error {
 		s.onClose(func() { log.Close() })
 		out = log
 	}
-	if _, err := s.start(sandbox, out, s.facts.Programs["xdg-dbus-proxy"], args...); err != nil {
+	if err := s.start(sandbox, out, s.facts.Programs["xdg-dbus-proxy"], args...); err != nil {
 		return &problem.Problem{What: "desktop.dbus", Why: "xdg-dbus-proxy does not start: " + err.Error(), Err: err}
 	}
 	return nil
@@ -103,11 +103,16 @@ func unescape(s string) string {
 }
 
 // start runs a helper of others, which tells on its descriptor 3 that it is
-// ready, and ends with the session. It returns what it told.
-func (s *session) start(sandbox snug.Spec, out io.Writer, program string, args ...string) (string, error) {
+// ready, and ends with the session. What it says meanwhile is told where it does
+// not get ready; with out it is written there.
+func (s *session) start(sandbox snug.Spec, out io.Writer, program string, args ...string) error {
 	read, write, err := os.Pipe()
 	if err != nil {
-		return "", err
+		return err
+	}
+	said := &lastWords{}
+	if out == nil {
+		out = said
 	}
 	cmd := snug.Command(sandbox, program, args...)
 	cmd.Stdout, cmd.Stderr = out, out
@@ -116,7 +121,7 @@ func (s *session) start(sandbox snug.Spec, out io.Writer, program string, args .
 	write.Close() // else a helper that fails would never be known to
 	if err != nil {
 		read.Close()
-		return "", err
+		return err
 	}
 	s.onClose(func() {
 		read.Close()
@@ -124,13 +129,39 @@ func (s *session) start(sandbox snug.Spec, out io.Writer, program string, args .
 		cmd.Wait()
 	})
 	read.SetReadDeadline(time.Now().Add(ready))
-	var buffer [64]byte
-	n, err := read.Read(buffer[:])
+	n, err := read.Read(make([]byte, 64))
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return "", errors.New("it does not get ready")
+		return errors.New("it does not get ready" + said.String())
 	case n == 0:
-		return "", fmt.Errorf("%s ended at once", filepath.Base(program))
+		return errors.New("it ended at once" + said.String())
 	}
-	return strings.TrimSpace(string(buffer[:n])), nil
+	return nil
+}
+
+// lastWords keeps the end of what is written to it.
+type lastWords struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+// Write implements io.Writer.
+func (w *lastWords) Write(p []byte) (int, error) {
+	const most = 1000
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.text = append(w.text, p...)
+	w.text = w.text[max(0, len(w.text)-most):]
+	return len(p), nil
+}
+
+// String is what was written, as the end of a sentence.
+func (w *lastWords) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	text := strings.TrimSpace(string(w.text))
+	if text == "" {
+		return ""
+	}
+	return ": " + text
 }

@@ -28,7 +28,7 @@ func (s *session) server() error {
 	sandbox := s.helperSpec(w.Kind)
 	bind := func(m mounts.Mount) { sandbox.Mounts = append(sandbox.Mounts, m) }
 	bind(mounts.Mount{Type: mounts.Bind, Source: w.Dir, Target: socketsOfX, Writable: true})
-	args := []string{":" + w.Number, "-auth", w.Cookie, "-nolisten", "tcp", "-nolisten", "local", "-displayfd", "3"}
+	args := []string{":" + w.Number, "-auth", w.Cookie, "-nolisten", "tcp", "-nolisten", "local", "-noreset", "-displayfd", "3"}
 	sandbox.Env.Set = map[string]string{}
 	if w.Kind == "Xwayland" {
 		bind(mounts.Mount{Type: mounts.Bind, Source: w.Wayland, Target: insideBase + "/wayland-0"})
@@ -41,7 +41,7 @@ func (s *session) server() error {
 		sandbox.Env.Set["DISPLAY"], sandbox.Env.Set["XAUTHORITY"] = ":"+w.Display, w.Outer
 		args = append(args, "-screen", "1280x800", "-resizeable", "-title", s.Run.Name)
 	}
-	if _, err := s.start(sandbox, os.Stderr, w.Program, args...); err != nil {
+	if err := s.start(sandbox, nil, w.Program, args...); err != nil {
 		return &problem.Problem{What: "desktop.x11", Why: w.Kind + " does not start: " + err.Error(), Err: err}
 	}
 	return nil

@@ -3,7 +3,6 @@ package main
 import (
 	"github.com/alecthomas/kong"
 
-	"github.com/snug-sandbox/snug/desktop"
 	"github.com/snug-sandbox/snug/images"
 	"github.com/snug-sandbox/snug/mounts"
 	"github.com/snug-sandbox/snug/seccomp"
@@ -117,9 +116,7 @@ func (b *box) namespaceOptions() []*kong.Flag {
 		b.option("share", "NS,...", "Share these namespaces with the host: user, pid, net, ipc, uts, cgroup, time.", share),
 		b.option("unshare", "NS,...", "Make these namespaces new, or all.", unshare),
 		b.namespacesOption(),
-		b.choice("display", "none", "Show no windows, whatever the profile's [desktop] says.", func(c *changing, _ string) {
-			c.Desktop.Wayland, c.Desktop.X11 = desktop.None, desktop.None
-		}),
+		b.choice("display", "wayland|x11|none", "What a desktop program shows its windows on, whatever the profile says: Wayland only, X11 only, or nothing.", display),
 		b.option("hostname", "NAME", "Host name inside.", func(c *changing, v string) error {
 			c.Namespaces.Hostname = v
 			return asInProfiles("namespaces.hostname", v)

@@ -43,6 +43,7 @@ func openSession(s *sandbox, request desktop.Request, std streams) (*session, er
 		return nil, err
 	}
 	request.Config = s.Spec.Desktop
+	request.Mounts = s.Spec.Mounts
 	request.Run = desktop.Run{Name: profileName(s.Spec.Name), HostNet: hostNet(s.Spec)}
 	helper, err := helperProgram(desktop.Helper)
 	if err != nil {
