@@ -64,7 +64,7 @@ const publishAfter = 20 * time.Millisecond
 func publish(lock *running.Lock, cmd *snug.Cmd, i snug.Instance, started time.Time) {
 	instance, err := json.Marshal(i)
 	if err == nil {
-		lock.Publish(running.Record{Profile: cmd.Spec.Name, Started: started, Command: cmd.Spec.Command.Args, Instance: instance})
+		lock.Publish(running.Record{Profile: cmd.Spec.Name, Started: started, Command: cmd.Spec.Command.Args, Cgroup: i.Cgroup, Instance: instance})
 	}
 	lock.CollectSome()
 }
@@ -115,7 +115,11 @@ func findLive(name string) (live, error) {
 			names = append(names, l.Name)
 		}
 	}
+	path := running.Disbelieved(name)
 	switch near := nearest(name, names); {
+	case path != "" && len(found) == 0:
+		p.Why = path + " is held, but leads to no record of a run: a sandbox that may write there has changed it"
+		p.Fix = "end that sandbox; do not hand in " + filepath.Dir(path) + " writable"
 	case len(names) == 0:
 		p.Why += ", and no other one of yours"
 	case near != "" && len(found) == 0:
