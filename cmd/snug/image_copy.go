@@ -15,7 +15,7 @@ import (
 // start runs the command. Where overlayfs and fuse-overlayfs are both refused, an
 // image is copied instead.
 func (v *runVerb) start(s *sandbox, cmd *snug.Cmd, std streams) (*snug.Result, error) {
-	if s.Spec.Rootfs.Driver != mounts.DriverCopy {
+	if s.Spec.Rootfs.Driver != mounts.DriverCopy || s.Spec.Rootfs.Image == "" {
 		result, err := snug.Main(cmd)
 		if !errors.Is(err, snug.ErrOverlay) || s.Spec.Rootfs.Driver != mounts.DriverAuto || s.Spec.Rootfs.Image == "" || s.Spec.Rootfs.Upper != "" {
 			return result, err

@@ -38,6 +38,7 @@ func init() {
 		"timens":  {inNamespaces("timens"), newTimeNamespace},
 		"subid":   {mapRange, waitForMap},
 		"pty":     {openPty, nil},
+		"fuse":    {fuseOverlayfs, nil},
 		"cgroup2": {controllers("memory", "pids"), nil},
 		"cpu":     {controllers("cpu"), nil},
 		"cpuset":  {controllers("cpuset"), nil},
@@ -171,4 +172,12 @@ func newTimeNamespace() error {
 	// Initialisers run on the first thread, which is the one that the kernel
 	// means by /proc/self.
 	return os.WriteFile("/proc/self/timens_offsets", []byte("monotonic 1000 0\n"), 0)
+}
+
+// fuseOverlayfs is fuse-overlayfs(1) for an ordinary user.
+func fuseOverlayfs() error {
+	if _, err := exec.LookPath("fuse-overlayfs"); err != nil {
+		return err
+	}
+	return unix.Access("/dev/fuse", unix.R_OK|unix.W_OK)
 }
