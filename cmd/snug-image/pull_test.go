@@ -1,6 +1,7 @@
 package main
 
 import (
+	"archive/tar"
 	"bytes"
 	"crypto/rand"
 	"encoding/base64"
@@ -111,6 +112,64 @@ func TestPull(t *testing.T) {
 	}
 	if out := must(t, store, "verify"); strings.Count(out, "well") != 3 {
 		t.Error(out)
+	}
+}
+
+// tarLayer is a layer of one entry.
+func tarLayer(t testing.TB, h *tar.Header, content string) v1.Layer {
+	t.Helper()
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	h.Size = int64(len(content))
+	if err := w.WriteHeader(h); err != nil {
+		t.Fatal(err)
+	}
+	io.WriteString(w, content)
+	w.Close()
+	l, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b.Bytes())), nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// A layer that takes something over from those below is for its own stack: else
+// whoever makes an image could give a file of his to somebody else's.
+func TestALayerWithALinkIsForItsStackAlone(t *testing.T) {
+	host, store := serve(t, nil), filepath.Join(t.TempDir(), "store")
+	links := tarLayer(t, &tar.Header{Typeflag: tar.TypeLink, Name: "opt/other", Linkname: "opt/sh", Mode: 0o755}, "")
+	for _, name := range []string{"evil", "good"} {
+		base := tarLayer(t, &tar.Header{Typeflag: tar.TypeReg, Name: "opt/sh", Mode: 0o755}, name)
+		push(t, host+"/"+name, imageOf(t, "amd64", base, layerOf(t, "between"), links))
+		must(t, store, "pull", "--platform=linux/amd64", host+"/"+name)
+	}
+	s, _ := images.Open(store)
+	for _, name := range []string{"evil", "good"} {
+		i, err := s.Use(host + "/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		layers, err := i.Layers(images.Single)
+		i.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range []string{"opt/other", "opt/sh"} {
+			if text, err := os.ReadFile(filepath.Join(layers[0], file)); string(text) != name {
+				t.Errorf("%s of %s: %q %v", file, name, text, err)
+			}
+		}
+	}
+	if out := must(t, store, "verify"); strings.Count(out, ": well") != 2 {
+		t.Error(out)
+	}
+	must(t, store, "remove", host+"/evil")
+	if out := must(t, store, "verify"); strings.Count(out, ": well") != 1 {
+		t.Error(out)
+	}
+	must(t, store, "remove", host+"/good")
+	if left, _ := os.ReadDir(filepath.Join(store, "layers/single")); len(left) != 0 {
+		t.Error(left)
 	}
 }
 
