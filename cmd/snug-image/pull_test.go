@@ -8,16 +8,13 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/registry"
@@ -342,45 +339,5 @@ func TestPullFromAMirror(t *testing.T) {
 	must(t, store, "pull", "--platform=linux/amd64", "registry.invalid:5000/tool:1")
 	if got := cmdOf(t, store, "registry.invalid:5000/tool:1"); got != "hello amd64" {
 		t.Error(got)
-	}
-}
-
-// Debian's registry, filled by skopeo, as others use them.
-func TestPullFromARealRegistry(t *testing.T) {
-	for _, tool := range []string{"docker-registry", "skopeo"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			t.Skipf("needs %s: %v", tool, err)
-		}
-	}
-	dir := t.TempDir()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	host := free.Addr().String()
-	free.Close()
-	config := write(t, dir+"/registry.yml", []byte("version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: "+dir+"/registry}}\nhttp: {addr: '"+host+"'}\n"))
-	server := exec.Command("docker-registry", "serve", config)
-	if err := server.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { server.Process.Kill(); server.Wait() })
-	for range 100 {
-		if c, err := net.Dial("tcp", host); err == nil {
-			c.Close()
-			break
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	one, two := dir+"/one", dir+"/two"
-	must(t, one, "import", "--tag=tool:1", write(t, dir+"/f.tar", rootfs(t, "a")))
-	os.Mkdir(dir+"/layout", 0o755)
-	must(t, one, "export", "tool:1", dir+"/layout")
-	if out, err := exec.Command("skopeo", "--insecure-policy", "copy", "--dest-tls-verify=false", "oci:"+dir+"/layout:1", "docker://"+host+"/tool:1").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	must(t, two, "pull", host+"/tool:1")
-	if out := must(t, two, "verify"); !strings.Contains(out, "well") {
-		t.Error(out)
 	}
 }
