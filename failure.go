@@ -37,6 +37,8 @@ func (c *Cmd) setupFailed(o child.Outcome, detail string) error {
 		}
 	}
 	closeAll(c.parents)
+	c.server.wait()
+	c.image.Close()
 	c.result = failure(c, cause, p)
 	c.result.Failure = failed
 	c.result.Notes = append(c.result.Notes, notes(c, o)...)

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"syscall"
 
-	"golang.org/x/sys/unix"
+	"github.com/snug-sandbox/snug/internal/host"
 
 	"github.com/snug-sandbox/snug/internal/child"
 	"github.com/snug-sandbox/snug/mounts"
@@ -35,7 +35,7 @@ func (c *Cmd) fallBack(o child.Outcome) bool {
 	before, plan := c.Spec, c.plan
 	c.Spec.Rootfs.Driver = mounts.DriverFuse
 	facts, err := c.Spec.Facts()
-	if err == nil && unix.Access("/dev/fuse", unix.R_OK|unix.W_OK) == nil {
+	if err == nil && host.ProbeFuse() == nil {
 		if facts, err = c.delegated(facts); err == nil {
 			err = c.compile(facts)
 		}

@@ -2,31 +2,17 @@ package snug_test
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
-	"github.com/snug-sandbox/snug"
 	"github.com/snug-sandbox/snug/images"
 	"github.com/snug-sandbox/snug/internal/kerneltest"
 	"github.com/snug-sandbox/snug/mounts"
 	"github.com/snug-sandbox/snug/userns"
 )
-
-// needFuse skips where fuse-overlayfs cannot work.
-func needFuse(t *testing.T) {
-	t.Helper()
-	kerneltest.Require(t, "userns", "proc")
-	if _, err := exec.LookPath("fuse-overlayfs"); err != nil {
-		t.Skip("needs fuse-overlayfs: ", err)
-	}
-	if err := unix.Access("/dev/fuse", unix.R_OK|unix.W_OK); err != nil {
-		t.Skip("needs a /dev/fuse for everybody: ", err)
-	}
-}
 
 // layered are layers that hide, remove and replace what the ones below have.
 func layered(t *testing.T) []func(string) {
@@ -50,7 +36,7 @@ func layered(t *testing.T) []func(string) {
 const changeAndLook = `ls /srv /srv/a | tr '\n' ' '; cat /srv/a/three; rm -r /srv/a; mkdir /srv/a; echo new >/srv/a/new; ls /srv/a | tr '\n' ' '; stat -c %u /etc/passwd /srv/a/new | tr '\n' ' '`
 
 func TestFuseOverlayfsShowsWhatOverlayfsDoes(t *testing.T) {
-	needFuse(t)
+	kerneltest.Require(t, "userns", "proc", "overlay", "fuse")
 	store := newImage(t, "a:1", images.Process{WorkingDir: "/made/here"}, layered(t)...)
 	for _, idMap := range []string{"", userns.MapSelf} {
 		for _, overlay := range []string{"", mounts.OverlayKeep} {
@@ -84,7 +70,7 @@ func TestFuseOverlayfsShowsWhatOverlayfsDoes(t *testing.T) {
 }
 
 func TestFuseOverlayfsOverADirectory(t *testing.T) {
-	needFuse(t)
+	kerneltest.Require(t, "userns", "proc", "overlay", "fuse")
 	tree, upper := t.TempDir(), filepath.Join(t.TempDir(), "upper")
 	base(t)(tree)
 	s := onRoot("", "")
@@ -103,11 +89,4 @@ func TestFuseOverlayfsOverADirectory(t *testing.T) {
 	if err := sh(s, "true").Run(); err == nil {
 		t.Error("a work directory in /proc")
 	}
-}
-
-// Three file systems of this kind cannot lie over each other: the kernel refuses
-// the third one (FILESYSTEM_MAX_STACK_DEPTH), as it does for other reasons elsewhere.
-func TestOverlayfsThatIsRefused(t *testing.T) {
-	kerneltest.Require(t, "userns", "proc", "overlay")
-	_ = snug.ErrOverlay
 }

@@ -31,6 +31,7 @@ type seen struct {
 	seccomp    error
 	tun        error
 	overlayFS  bool // the kernel has overlayfs loaded
+	fuse       error
 
 	cgroup      string // the directory that may be divided
 	cgroupFrom  string // how the caller comes by it
@@ -71,6 +72,7 @@ func look(ctx context.Context, run runner) seen {
 	s.landlock, s.landlockNo = host.LandlockABI()
 	s.seccomp = host.ProbeSeccomp()
 	s.tun = host.ProbeTun()
+	s.fuse = host.ProbeFuse()
 	s.overlayFS = host.HasFilesystem("overlay")
 	if f, err := host.Gather(host.Want{Cgroup: true}); err == nil {
 		f = f.WithScope()

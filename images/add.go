@@ -25,8 +25,8 @@ type Adding struct {
 }
 
 type layer struct {
-	ids    IDs
-	diffID string
+	ids IDs
+	key string
 }
 
 // needs is the file of an Adding that names the layers it found in the store.
@@ -69,28 +69,28 @@ func (a *Adding) Room() (dir, recipe string, err error) {
 }
 
 // Reserve reports whether the store has the layer, which then stays.
-func (a *Adding) Reserve(ids IDs, diffID string) (bool, error) {
+func (a *Adding) Reserve(ids IDs, key string) (bool, error) {
 	lock, err := a.store.lock(shared)
 	if err != nil {
 		return false, err
 	}
 	defer lock.Close()
-	if id, err := layerID(diffID); err != nil || a.store.suspect(id) || !a.store.HasLayer(ids, diffID) {
+	if id, err := layerID(key); err != nil || a.store.suspect(id) || !a.store.HasLayer(ids, key) {
 		return false, err
 	}
-	return true, a.note(ids, diffID)
+	return true, a.note(ids, key)
 }
 
 // note has the layer stay as long as a is open.
-func (a *Adding) note(ids IDs, diffID string) error {
+func (a *Adding) note(ids IDs, key string) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	f, err := os.OpenFile(filepath.Join(a.dir, needs), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
 	}
-	_, err = f.WriteString(diffID + "\n")
-	a.layers = append(a.layers, layer{ids, diffID})
+	_, err = f.WriteString(key + "\n")
+	a.layers = append(a.layers, layer{ids, key})
 	return errors.Join(err, f.Close())
 }
 
@@ -99,8 +99,8 @@ func (a *Adding) note(ids IDs, diffID string) error {
 // it there. If somebody else was quicker, theirs is as good.
 // A layer that nothing can be compared with later, as its recipe is lossy, is
 // forced to the disk.
-func (a *Adding) Add(ids IDs, diffID, dir, recipe string, lossy bool) error {
-	place, err := a.store.LayerDir(ids, diffID)
+func (a *Adding) Add(ids IDs, key, dir, recipe string, lossy bool) error {
+	place, err := a.store.LayerDir(ids, key)
 	if err == nil && lossy {
 		err = syncFilesystem(a.lock)
 	}
@@ -117,10 +117,10 @@ func (a *Adding) Add(ids IDs, diffID, dir, recipe string, lossy bool) error {
 	if err := a.store.markFresh(id, bootID()); err != nil {
 		return err
 	}
-	if err := a.note(ids, diffID); err != nil {
+	if err := a.note(ids, key); err != nil {
 		return err
 	}
-	recipePlace, _ := a.store.RecipePath(diffID)
+	recipePlace, _ := a.store.RecipePath(key)
 	if err := os.Rename(recipe, recipePlace); err != nil {
 		return err
 	}
@@ -142,8 +142,8 @@ func (a *Adding) Commit(ref string, manifest, config []byte) error {
 	}
 	defer lock.Close()
 	for _, l := range a.layers {
-		if !a.store.HasLayer(l.ids, l.diffID) {
-			return &problem.Problem{What: "layer " + l.diffID, Why: "was removed while the image was added", Fix: "try again"}
+		if !a.store.HasLayer(l.ids, l.key) {
+			return &problem.Problem{What: "layer " + l.key, Why: "was removed while the image was added", Fix: "try again"}
 		}
 	}
 	for _, text := range [][]byte{config, manifest} {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -71,8 +72,8 @@ func (s *Store) sync() error {
 }
 
 // Checked says that a layer's files are as its digest has it.
-func (s *Store) Checked(diffID string) error {
-	id, err := layerID(diffID)
+func (s *Store) Checked(key string) error {
+	id, err := layerID(key)
 	if err != nil {
 		return err
 	}
@@ -88,8 +89,8 @@ func (s *Store) Checked(diffID string) error {
 
 // Damaged says that a layer's files are not as its digest has it. It is not used
 // any more, and replaced when it comes again.
-func (s *Store) Damaged(diffID string) error {
-	id, err := layerID(diffID)
+func (s *Store) Damaged(key string) error {
+	id, err := layerID(key)
 	if err != nil {
 		return err
 	}
@@ -107,8 +108,8 @@ func (i *Image) Settled() error {
 	if len(entries) == 0 {
 		return nil
 	}
-	for _, diffID := range i.Config.RootFS.DiffIDs {
-		id, err := layerID(diffID)
+	for _, key := range slices.Concat(i.Keys(Single), i.Keys(Range)) {
+		id, err := layerID(key)
 		if err != nil {
 			return err
 		}

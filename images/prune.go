@@ -119,9 +119,11 @@ func (s *Store) keep(live map[string]bool, digest string) {
 	if err != nil || json.Unmarshal(text, &c) != nil {
 		return
 	}
-	for _, diffID := range c.RootFS.DiffIDs {
-		if id, err := layerID(diffID); err == nil {
-			live[id] = true
+	for n, diffID := range c.RootFS.DiffIDs {
+		for _, key := range []string{diffID, ChainID(c.RootFS.DiffIDs[:n+1])} {
+			if id, err := layerID(key); err == nil {
+				live[id] = true
+			}
 		}
 	}
 }

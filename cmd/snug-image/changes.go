@@ -105,8 +105,8 @@ func (t *tool) commit(args []string) error {
 		return err
 	}
 	defer a.Close()
-	for _, diffID := range image.Config.RootFS.DiffIDs {
-		if _, err := a.Reserve(kept.IDs, diffID); err != nil {
+	for _, key := range image.Keys(kept.IDs) {
+		if _, err := a.Reserve(kept.IDs, key); err != nil {
 			return err
 		}
 	}

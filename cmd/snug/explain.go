@@ -89,6 +89,7 @@ func (v *explainVerb) do(std streams) error {
 	}
 	view.Delegation = delegationOf(s.Spec.Limits, facts, held)
 	view.Notes = append(view.Notes, notesFor(facts.UID)...)
+	view.Notes = append(view.Notes, overlayNotes(s.Spec.Rootfs)...)
 	if err := v.print(std, view, steps); err != nil {
 		return err
 	}

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/snug-sandbox/snug"
+	"github.com/snug-sandbox/snug/internal/host"
 	"github.com/snug-sandbox/snug/internal/problem"
 	"github.com/snug-sandbox/snug/mounts"
 	"github.com/snug-sandbox/snug/spec"
@@ -15,7 +17,7 @@ import (
 // start runs the command. Where overlayfs and fuse-overlayfs are both refused, an
 // image is copied instead.
 func (v *runVerb) start(s *sandbox, cmd *snug.Cmd, std streams) (*snug.Result, error) {
-	if s.Spec.Rootfs.Driver != mounts.DriverCopy {
+	if s.Spec.Rootfs.Driver != mounts.DriverCopy || s.Spec.Rootfs.Image == "" {
 		result, err := snug.Main(cmd)
 		if !errors.Is(err, snug.ErrOverlay) || s.Spec.Rootfs.Driver != mounts.DriverAuto || s.Spec.Rootfs.Image == "" || s.Spec.Rootfs.Upper != "" {
 			return result, err
@@ -83,3 +85,27 @@ func (v *runVerb) copyImage(s *sandbox, std streams) (drop func(), err error) {
 	}
 	return drop, nil
 }
+
+// overlayNotes says what would stand in for the overlayfs of a root, where this
+// kernel refuses it: one is tried.
+func overlayNotes(r mounts.Rootfs) []string {
+	if r.Driver != mounts.DriverAuto || r.Overlay == mounts.OverlayNone || !r.HasTree() {
+		return nil
+	}
+	probe := snug.Command(spec.Spec{Mounts: []mounts.Mount{{Type: mounts.Overlay, Target: "/tmp", Lower: []string{"/etc"}, Writable: true}}}, "true")
+	var failed *snug.StepError
+	if err := probe.Run(); !errors.As(err, &failed) || !strings.HasPrefix(failed.Label, overlayMount) {
+		return nil
+	}
+	text := "this kernel refuses overlayfs (" + failed.Errno.Error() + "): "
+	switch {
+	case host.FindHelper("fuse-overlayfs") != "" && host.ProbeFuse() == nil:
+		return []string{text + "fuse-overlayfs will stand in for it"}
+	case r.Image != "":
+		return []string{text + "a copy of the image will stand in for it"}
+	}
+	return []string{text + "install fuse-overlayfs"}
+}
+
+// overlayMount begins the labels of what mounts an overlay below the root.
+const overlayMount = "mount an overlay at "

@@ -223,7 +223,7 @@ func (v *imageVerb) mounted(dir string, lower []string, instead string, do func(
 	v.args = append(words, dir)
 	err := do([]mounts.Mount{{Type: mounts.Overlay, Target: dir, Lower: lower}})
 	var failed *snug.StepError
-	if !errors.As(err, &failed) || !strings.HasPrefix(failed.Label, "mount an overlay at ") {
+	if !errors.As(err, &failed) || !strings.HasPrefix(failed.Label, overlayMount) {
 		return err
 	}
 	v.args = words

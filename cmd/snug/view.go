@@ -135,6 +135,17 @@ func names(environ []string) []string {
 }
 
 func rootView(r mounts.Rootfs) viewRoot {
+	v := plainRootView(r)
+	switch {
+	case r.Driver == mounts.DriverFuse:
+		v.What += ", by fuse-overlayfs"
+	case r.Driver == mounts.DriverCopy && r.Image != "":
+		v.What = "a copy of " + strings.ReplaceAll(v.What, r.Upper, r.Copy)
+	}
+	return v
+}
+
+func plainRootView(r mounts.Rootfs) viewRoot {
 	mode := map[bool]string{true: "rw", false: "ro"}
 	switch {
 	case r.Image != "" && r.Overlay == mounts.OverlayReadonly:

@@ -153,6 +153,15 @@ func ProbeTun() error {
 	return unix.Close(fd)
 }
 
+// ProbeFuse opens /dev/fuse, which connects to nothing yet.
+func ProbeFuse() error {
+	fd, err := unix.Open("/dev/fuse", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	return unix.Close(fd)
+}
+
 // HasFilesystem reports whether the kernel has this file system ready; a module
 // that is not loaded yet does not count.
 func HasFilesystem(name string) bool {

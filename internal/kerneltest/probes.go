@@ -41,6 +41,7 @@ func init() {
 
 		"landlock": {landlockFiles, nil},
 
+		"fuse":    {fuseOverlayfs, nil},
 		"cgroup2": {controllers("memory", "pids"), nil},
 		"cpu":     {controllers("cpu"), nil},
 		"cpuset":  {controllers("cpuset"), nil},
@@ -183,4 +184,12 @@ func newTimeNamespace() error {
 	// Initialisers run on the first thread, which is the one that the kernel
 	// means by /proc/self.
 	return os.WriteFile("/proc/self/timens_offsets", []byte("monotonic 1000 0\n"), 0)
+}
+
+// fuseOverlayfs is fuse-overlayfs(1) for an ordinary user.
+func fuseOverlayfs() error {
+	if _, err := exec.LookPath("fuse-overlayfs"); err != nil {
+		return err
+	}
+	return unix.Access("/dev/fuse", unix.R_OK|unix.W_OK)
 }

@@ -128,7 +128,11 @@ func (u *unpacker) parent(dir string) (int, error) {
 		return -1, err
 	}
 	defer unix.Close(parent)
-	if err := u.mkdir(parent, base); err != nil && !errors.Is(err, unix.EEXIST) {
+	err = u.mkdir(parent, base)
+	if err == nil && u.Below != nil {
+		err = u.likeBelow(parent, base, dir)
+	}
+	if err != nil && !errors.Is(err, unix.EEXIST) {
 		return -1, err
 	}
 	return u.beneath(dir)
@@ -409,12 +413,25 @@ func writeAt(fd int, p []byte, at int64) error {
 	return nil
 }
 
-// link makes another name of a file of this layer.
+// link makes another name of a file of this layer, or of those below.
 func (u *unpacker) link(parent int, base string, h *tar.Header) error {
 	target, err := u.clean(h.Linkname)
 	if err != nil {
 		return fmt.Errorf("as a hard link it leads to %s: %w", problem.Printable(h.Linkname), err)
 	}
+	err = u.linkTo(target, parent, base)
+	if errors.Is(err, unix.ENOENT) && u.Below != nil && target != "" {
+		if err = u.copyUp(target); err == nil {
+			err = u.linkTo(target, parent, base)
+		}
+	}
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EPERM) {
+		return fmt.Errorf("it is a hard link to %s, which is not a file of the image", problem.Printable(h.Linkname))
+	}
+	return err
+}
+
+func (u *unpacker) linkTo(target string, parent int, base string) error {
 	dir, file := path.Split(target)
 	if dir == "" {
 		dir = "."
@@ -425,10 +442,10 @@ func (u *unpacker) link(parent int, base string, h *tar.Header) error {
 		if sameName(from, file, parent, base) {
 			return nil
 		}
+		if isWhiteout(from, file) {
+			return unix.EPERM // the layer itself removes it
+		}
 		err = u.retry(parent, base, func() error { return unix.Linkat(from, file, parent, base, 0) })
-	}
-	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EPERM) {
-		return fmt.Errorf("it is a hard link to %s, which is not a file of this layer", problem.Printable(h.Linkname))
 	}
 	return err
 }

@@ -42,6 +42,11 @@ type Options struct {
 	// digest nothing else tells that the stream was cut off.
 	Trailer bool
 
+	// Below returns the directories of the layers below, the topmost first, which
+	// hard links may lead into. It is called when it is needed, and may wait. Nil:
+	// there are none.
+	Below func() ([]string, error)
+
 	Limits Limits
 }
 
@@ -72,8 +77,11 @@ type Report struct {
 	DiffID  string // digest of the stream
 	Size    int64  // of the stream
 	Files   int64  // entries
-	Lossy   bool   // several entries had one name: the stream cannot be made again
 	Skipped Skipped
+	// Dependent says that the directory holds what is of the layers below: it is
+	// for a stack with these alone.
+	Dependent bool
+	Lossy     bool // several entries had one name: the stream cannot be made again
 }
 
 // Skipped counts what a layer has and its directory has not.
@@ -107,6 +115,8 @@ type unpacker struct {
 	lastFD  int    // -1: nothing
 	stale   bool   // something was removed since
 
+	under *below // what is open of Below
+
 	buf []byte
 }
 
@@ -134,6 +144,11 @@ func Unpack(r io.Reader, dir string, recipe io.Writer, o Options) (Report, error
 	defer source.stop()
 	u := &unpacker{Options: o, root: root, tape: &tape{r: source, recipe: w}, buf: make([]byte, 128<<10), lastFD: -1}
 	defer u.forget()
+	defer func() {
+		if u.under != nil {
+			u.under.close()
+		}
+	}()
 	if err := u.run(); err != nil {
 		return u.report, err
 	}
