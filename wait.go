@@ -2,6 +2,7 @@ package snug
 
 import (
 	"errors"
+	"fmt"
 	"syscall"
 	"time"
 
@@ -110,8 +111,13 @@ func (c *Cmd) Wait() error {
 	c.server.wait()
 	c.image.Close()
 	usage := c.finishCgroup(c.cgroup)
+	refused, more := c.denials.end()
 	c.mu.Lock()
 	c.result = success(c, outcome, usage)
+	c.result.Denials = refused
+	if more > 0 {
+		c.result.Notes = append(c.result.Notes, fmt.Sprintf("%d more refusals are not told", more))
+	}
 	c.mu.Unlock()
 	close(c.finished)
 	c.terminal.drain()
