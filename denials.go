@@ -99,7 +99,7 @@ func (d *denials) answer(q *child.Question, valid func() bool) syscall.Errno {
 	case errno != 0:
 		found.Why, found.Errno = byFilter, unix.ErrnoName(errno)
 		if c, ok := seccomp.Named(name); ok {
-			found.Path, _ = pathOf(q, c)
+			found.Path, _, _ = pathOf(q, c)
 		} else {
 			found.Args = decisive(name, q.Args)
 		}
@@ -158,9 +158,9 @@ func procFile(pid uint32, name string) string {
 	return "/proc/" + strconv.FormatUint(uint64(pid), 10) + "/" + name
 }
 
-// pathOf returns the path that a call names, absolute where that can be told, and
-// the flags of open(2).
-func pathOf(q *child.Question, c seccomp.PathCall) (name string, flags uint64) {
+// pathOf returns the path that a call names, absolute where that can be told, the
+// flags of open(2), and the descriptor that it is relative to ("fd/N").
+func pathOf(q *child.Question, c seccomp.PathCall) (name string, flags uint64, fd string) {
 	name = textOf(int(q.PID), q.Args[c.Path])
 	if c.Flags >= 0 {
 		flags = q.Args[c.Flags]
@@ -168,17 +168,18 @@ func pathOf(q *child.Question, c seccomp.PathCall) (name string, flags uint64) {
 		flags = wordOf(int(q.PID), q.Args[2])
 	}
 	if name == "" || path.IsAbs(name) {
-		return clean(name), flags
+		return clean(name), flags, ""
 	}
 	from := "cwd"
 	if c.Dir >= 0 && int32(q.Args[c.Dir]) != unix.AT_FDCWD {
-		from = "fd/" + strconv.FormatUint(q.Args[c.Dir]&0xffffffff, 10)
+		fd = "fd/" + strconv.FormatUint(q.Args[c.Dir]&0xffffffff, 10)
+		from = fd
 	}
 	dir, err := os.Readlink(procFile(q.PID, from))
 	if err != nil || !path.IsAbs(dir) {
-		return name, flags
+		return name, flags, fd
 	}
-	return path.Join(dir, name), flags
+	return path.Join(dir, name), flags, fd
 }
 
 func clean(name string) string {
@@ -230,13 +231,16 @@ func peek(pid int, at uint64, to []byte) (int, error) {
 
 // refusal foretells whether a call will be refused that names a file.
 func (d *denials) refusal(q *child.Question, c seccomp.PathCall) (name, why string) {
-	name, flags := pathOf(q, c)
+	name, flags, fd := pathOf(q, c)
 	if !path.IsAbs(name) || strings.HasPrefix(name, "/proc/") { // what that is depends on who looks
 		return name, ""
 	}
 	writes := c.Writes || flags&unix.O_ACCMODE != unix.O_RDONLY || flags&(unix.O_CREAT|unix.O_TRUNC) != 0
 	if d.given != nil {
 		return name, d.walled(name, writes)
+	}
+	if fd != "" {
+		return name, below(q.PID, fd, writes)
 	}
 	file, err := inside(q.PID, name)
 	if writes && errors.Is(err, unix.ENOENT) {
@@ -266,6 +270,17 @@ func inside(pid uint32, name string) (int, error) {
 	}
 	defer unix.Close(root)
 	return unix.Openat2(root, name, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT})
+}
+
+// below is refusal for what is relative to a descriptor: its mount need not be the
+// one at that path.
+func below(pid uint32, fd string, writes bool) string {
+	dir, err := unix.Open(procFile(pid, fd), unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil || !writes {
+		return ""
+	}
+	defer unix.Close(dir)
+	return readOnly(dir)
 }
 
 // readOnly says so where the file is on a mount that is, and no device.

@@ -1,6 +1,7 @@
 package mounts
 
 import (
+	"errors"
 	"strconv"
 	"syscall"
 
@@ -97,10 +98,14 @@ func (b *builder) proc(r Resolved) error {
 		return err
 	}
 	var fd program.Reg
+	limited := b.table.Masking.Proc() != ""
 	if b.context.SharedPID {
+		if limited {
+			return errors.New("the /proc of the caller's pid namespace is as it is: hidepid and proc_subset need one of the sandbox's own")
+		}
 		fd = b.cloneTree(label, "/proc", Mount{Writable: true}, false)
 	} else {
-		fd = b.freshProc(label, r.Fallback == FallbackBind)
+		fd = b.freshProc(label, r.Fallback == FallbackBind && !limited)
 	}
 	b.place(label, fd, s, true)
 	b.protect(fd, r.Target)
@@ -109,7 +114,7 @@ func (b *builder) proc(r Resolved) error {
 }
 
 func (b *builder) freshProc(label string, fallback bool) program.Reg {
-	fd, refusals := b.newFilesystem(label, "proc", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC)
+	fd, refusals := b.newFilesystem(label, "proc", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC, b.table.Masking.procOptions()...)
 	for _, s := range refusals {
 		s.Help(procHelp)
 	}

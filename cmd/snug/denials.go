@@ -13,9 +13,16 @@ var callWords = [...]struct{ call, word string }{
 	{"renameat", "rename"}, {"renameat2", "rename"}, {"symlinkat", "symlink"}, {"linkat", "link"},
 }
 
+// mostTold is how many refusals a person is told.
+const mostTold = 40
+
 // tellDenials lists what was refused, one a line.
 func tellDenials(w io.Writer, list []snug.Denial) {
-	for _, d := range list {
+	for i, d := range list {
+		if i == mostTold {
+			fmt.Fprintf(w, "snug: refused: %d more; --report FILE has all of them\n", len(list)-i)
+			return
+		}
 		what := d.Call
 		for _, c := range callWords {
 			if c.call == d.Call && d.Path != "" {
