@@ -58,10 +58,19 @@ func (b *builder) newTmpfs(label string, m Mount) program.Reg {
 	return fd
 }
 
+const (
+	pageSize  = 4096 // what the shortest file takes of a tmpfs
+	fewInodes = 1024
+)
+
 func (b *builder) ownTmpfs(label string, m Mount, perm uint32, attrs uint64) program.Reg {
 	options := []option{{"mode", strconv.FormatUint(uint64(perm), 8)}}
 	if m.Size > 0 {
 		options = append(options, option{"size", strconv.FormatInt(int64(m.Size), 10)})
+		if !b.table.Ordered {
+			// Empty files have no size, and take the kernel's memory.
+			options = append(options, option{"nr_inodes", strconv.FormatInt(max(int64(m.Size)/pageSize, fewInodes), 10)})
+		}
 	}
 	if b.context.OwnTmpfs {
 		options = append(options, option{"uid", strconv.Itoa(b.context.UID)}, option{"gid", strconv.Itoa(b.context.GID)})

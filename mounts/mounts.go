@@ -152,7 +152,8 @@ type Mount struct {
 	// Optional skips the entry when its source does not exist.
 	Optional bool `toml:"optional"`
 
-	// Size is a tmpfs's size limit. Default: half of the memory (tmpfs(5)).
+	// Size is a tmpfs's size limit, and that of its number of files: one for each
+	// 4 KiB, at least 1024. Default: half of the memory (tmpfs(5)).
 	Size units.Bytes `toml:"size"`
 
 	// Mode is the permission of a tmpfs (default 0755, and 1777 at /tmp,
