@@ -488,3 +488,44 @@ func TestRequestsThatAreWrong(t *testing.T) {
 		t.Errorf("%d: %s", a.code, a.out)
 	}
 }
+
+// TestRedis runs Debian's redis as a service, from an image made of it, and
+// reaches it by its name from a step and from a container action.
+func TestRedis(t *testing.T) {
+	server := mustFind(t, "redis-server")
+	r := newRunner(t)
+	files := map[string]string{}
+	for _, name := range append(libraries(t, server), server) {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[strings.TrimPrefix(name, "/")] = string(text)
+	}
+	busybox, _ := os.ReadFile(mustFind(t, "busybox"))
+	r.image("redis", busybox, files, `"Entrypoint":["`+server+`"],"Cmd":["--save",""],"Env":["PATH=/bin"],"ExposedPorts":{"6379/tcp":{}}`)
+	const say = "busybox printf 'PING\\r\\nSET a from-a-step\\r\\nGET a\\r\\nQUIT\\r\\n' | nc redis 6379"
+	a := r.prepare(r.jobContainer("debian"), container{ContextName: "redis", Image: "redis", CreateOptions: `--cpus 1 --health-cmd "echo PING | nc localhost 6379 | grep PONG" --health-interval 100ms --health-retries 100`})
+	if got := r.step(a, say); !strings.Contains(got.out, "+PONG") || !strings.Contains(got.out, "from-a-step") {
+		t.Errorf("%d: %q", got.code, got.out)
+	}
+	got := r.hook("run_container_step", container{Image: "debian", EntryPoint: "sh", EntryPointArgs: []string{"-c", "busybox printf 'GET a\\r\\nQUIT\\r\\n' | nc redis 6379"}}, a.state)
+	if !strings.Contains(got.out, "from-a-step") {
+		t.Errorf("%d: %q", got.code, got.out)
+	}
+}
+
+// libraries are the files that a program is linked with.
+func libraries(t *testing.T, program string) (list []string) {
+	t.Helper()
+	out, err := exec.Command("ldd", program).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, word := range strings.Fields(string(out)) {
+		if strings.HasPrefix(word, "/") {
+			list = append(list, word)
+		}
+	}
+	return list
+}
