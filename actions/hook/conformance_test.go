@@ -266,6 +266,8 @@ func TestJobContainer(t *testing.T) {
 	for _, c := range []struct{ line, want string }{
 		{"pwd; id -u; echo $NODE_ENV $STEP $FROM_IMAGE $HOME; cat /etc/os-release", "/__w/repo/repo\n0\ndevelopment one yes /github/home\nID=debian\n"},
 		{"echo kept >/tmp/kept; echo file >made; echo v >/volume_mount/v; touch /github/home/h", ""},
+		{"(while sleep 0.5; do echo more; done) & echo $! >/tmp/pid; echo out; echo err >&2", "out\nerr\n"},
+		{"kill -0 $(cat /tmp/pid) && echo runs on", "runs on\n"},
 		{"cat /tmp/kept made /volume_mount/v; ls /github/home", "kept\nfile\nv\nh\n"},
 	} {
 		if got := r.step(a, c.line); got.out != c.want || got.code != 0 {
@@ -467,8 +469,16 @@ func TestCancel(t *testing.T) {
 	if cmd.ProcessState.ExitCode() != 9 || !strings.Contains(out.String(), "interrupted") {
 		t.Errorf("%v: %s", cmd.ProcessState, out)
 	}
-	if got := r.step(a, "echo still"); got.out != "still\n" {
-		t.Errorf("the job's container is gone: %s", got.out)
+	// A hook that is killed takes its step with it, and not the container.
+	cmd, _, _ = r.command("run_script_step", shellStep("echo $$ >/tmp/step; while true; do sleep 0.05; done"), a.state)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(500 * time.Millisecond)
+	cmd.Process.Kill()
+	cmd.Wait()
+	if got := r.step(a, "sleep 0.3; kill -0 $(cat /tmp/step) 2>/dev/null || echo gone"); got.out != "gone\n" {
+		t.Errorf("the step of a hook that was killed runs on: %s", got.out)
 	}
 }
 
