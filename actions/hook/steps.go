@@ -175,10 +175,7 @@ const maxCommands = 8 << 20
 // handIn copies what a step names below _work/_temp into the job's own
 // directory.
 func (h *Hook) handIn(words []string, env map[string]string) (f files, err error) {
-	var paths []string
-	for _, w := range words {
-		paths = append(paths, w)
-	}
+	paths := slices.Clone(words)
 	for _, v := range env {
 		paths = append(paths, v)
 	}
