@@ -182,9 +182,14 @@ type pump struct {
 	idle     chan struct{}
 }
 
-// through gives pipes in place of files, and what copies them.
+// through gives pipes in place of files, and what copies them. Two descriptors of
+// one file get one pipe, so that the order stays.
 func through(files []*os.File) (inside []*os.File, pumps []*pump, err error) {
-	for _, to := range files {
+	for i, to := range files {
+		if i > 0 && same(files[i-1], to) {
+			inside = append(inside, inside[i-1])
+			continue
+		}
 		read, write, err := os.Pipe()
 		if err != nil {
 			return nil, nil, err
@@ -194,6 +199,15 @@ func through(files []*os.File) (inside []*os.File, pumps []*pump, err error) {
 		inside, pumps = append(inside, write), append(pumps, p)
 	}
 	return inside, pumps, nil
+}
+
+func same(a, b *os.File) bool {
+	one, err := a.Stat()
+	if err != nil {
+		return false
+	}
+	other, err := b.Stat()
+	return err == nil && os.SameFile(one, other)
 }
 
 func (p *pump) run() {
