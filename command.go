@@ -13,6 +13,7 @@ import (
 	"github.com/snug-sandbox/snug/internal/cgroupfs"
 	"github.com/snug-sandbox/snug/internal/child"
 	"github.com/snug-sandbox/snug/internal/plan"
+	"github.com/snug-sandbox/snug/network"
 	"github.com/snug-sandbox/snug/spec"
 )
 
@@ -50,6 +51,10 @@ type Cmd struct {
 	// into one where that is not so.
 	Delegate func() error
 
+	// Refused is called when a private network refuses the sandbox something for
+	// the first time.
+	Refused func(network.Contact)
+
 	// Cancel is called when the context is done; by default Kill.
 	Cancel func() error
 
@@ -58,7 +63,8 @@ type Cmd struct {
 	// inside is left then, but an inherited end of a pipe may be held outside.
 	WaitDelay time.Duration
 
-	terminal *terminal // the sandbox's own, when it has one
+	terminal *terminal       // the sandbox's own, when it has one
+	private  *privateNetwork // the same
 
 	ctx      context.Context
 	plan     *plan.Plan

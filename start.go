@@ -205,6 +205,11 @@ func (c *Cmd) attend(p *child.Process) error {
 				return err
 			}
 			p.Release()
+		case child.Network:
+			if err := c.takeNetwork(e.File); err != nil {
+				return err
+			}
+			p.Release()
 		case child.Terminal:
 			if err := c.takeTerminal(e.File); err != nil {
 				return err

@@ -109,8 +109,13 @@ func (c *Cmd) Wait() error {
 	outcome, err := c.await()
 	c.image.Close()
 	usage := c.finishCgroup(c.cgroup)
+	contacts := c.private.finish()
 	c.mu.Lock()
 	c.result = success(c, outcome, usage)
+	c.result.Network = contacts
+	if contacts != nil && contacts.Lost {
+		c.result.Notes = append(c.result.Notes, "the network's helper ended before the command: connections failed since")
+	}
 	c.mu.Unlock()
 	close(c.finished)
 	c.terminal.drain()

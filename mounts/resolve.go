@@ -16,7 +16,12 @@ type Context struct {
 	SharedIPC   bool // the ipc namespace is the caller's
 	HostNetwork bool // the network namespace is the caller's
 	SharedUser  bool // the user namespace is the caller's
-	Terminal    bool // the sandbox gets a terminal of its own
+
+	ResolvConf string // content of /etc/resolv.conf; empty: the sandbox reaches no network of its own
+	ResolvFile string // where that leads to on the host
+	HostNames  string // further lines of /etc/hosts
+
+	Terminal bool // the sandbox gets a terminal of its own
 
 	UID, GID          int  // of the command
 	OwnTmpfs          bool // a tmpfs belongs to UID and GID, not to the ids that mount it
@@ -110,8 +115,12 @@ func (t Table) appendStandard(list []Resolved, f host.Facts, c Context) []Resolv
 			add(Mount{Type: Bind, Source: dir, Target: dir, Optional: true})
 		}
 	}
-	if root.HasTree() && !root.KeepEtc {
+	switch {
+	case root.HasTree() && !root.KeepEtc:
 		list = appendEtc(list, f, c, root.Path != "")
+	case !root.HasTree() && c.ResolvConf != "":
+		add(Mount{Type: File, Target: "/etc/hosts", Content: hosts(c)})
+		add(Mount{Type: File, Target: c.ResolvFile, Content: c.ResolvConf})
 	}
 	return list
 }

@@ -67,3 +67,8 @@ var (
 				Next: &program.Help{Errno: syscall.EINVAL, Why: "overlayfs refuses these directories: upper and work must be on one file system that has extended attributes and is no overlay itself"}}}}
 	mqueueHelp = &program.Help{Errno: syscall.EPERM, Why: "message queues need an ipc namespace of the sandbox's own", Fix: "leave namespaces.ipc at \"new\""}
 )
+
+func at(a program.Arg, offset uint64) program.Arg {
+	a.Value += offset
+	return a
+}

@@ -15,6 +15,7 @@ import (
 type Join struct {
 	User *int // the user namespace, in place of a new one
 	PID  *int // the pid namespace; a new one becomes its child
+	Net  *int // the network namespace, in place of a new one
 
 	// Later is a user namespace that the command is moved to when everything is
 	// set up. It descends from the one before.
@@ -22,13 +23,16 @@ type Join struct {
 }
 
 // Any reports whether something is joined before the other namespaces are made.
-func (j Join) Any() bool { return j.User != nil || j.PID != nil }
+func (j Join) Any() bool { return j.User != nil || j.PID != nil || j.Net != nil }
 
 // Plan appends the steps that join namespaces and go on in a process that is in
 // all of them and in the new ones of flags.
 func (j Join) Plan(flags uint64, p *plan.Builder) {
 	if j.User != nil {
 		p.Do("join the user namespace of descriptor "+strconv.Itoa(*j.User), plan.Setns, plan.Num(uint64(*j.User)), plan.Bits(unix.CLONE_NEWUSER, &plan.CloneFlags)).Help(joinHelp)
+	}
+	if j.Net != nil {
+		p.Do("join the network namespace of descriptor "+strconv.Itoa(*j.Net), plan.Setns, plan.Num(uint64(*j.Net)), plan.Bits(unix.CLONE_NEWNET, &plan.CloneFlags)).Help(joinHelp)
 	}
 	if j.PID != nil {
 		p.Do("join the pid namespace of descriptor "+strconv.Itoa(*j.PID), plan.Setns, plan.Num(uint64(*j.PID)), plan.Bits(unix.CLONE_NEWPID, &plan.CloneFlags)).Help(joinHelp)

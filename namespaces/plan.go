@@ -71,7 +71,7 @@ func (c Config) Flags() (flags, pid uint64) {
 		{c.User, unix.CLONE_NEWUSER}, {c.Net, unix.CLONE_NEWNET}, {c.IPC, unix.CLONE_NEWIPC},
 		{c.UTS, unix.CLONE_NEWUTS}, {c.Cgroup, unix.CLONE_NEWCGROUP},
 	} {
-		joined := ns.flag == unix.CLONE_NEWUSER && c.Join.User != nil
+		joined := ns.flag == unix.CLONE_NEWUSER && c.Join.User != nil || ns.flag == unix.CLONE_NEWNET && c.Join.Net != nil
 		if ns.value != Share && !joined {
 			flags |= ns.flag
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/snug-sandbox/snug/cgroups"
 	"github.com/snug-sandbox/snug/internal/problem"
 	"github.com/snug-sandbox/snug/internal/units"
+	"github.com/snug-sandbox/snug/network"
 	"github.com/snug-sandbox/snug/seccomp"
 )
 
@@ -120,6 +121,8 @@ func (s *shower) set(name string, field any, at string) {
 		}
 	case *seccomp.Config:
 		s.filter(name, f, at)
+	case *network.Bandwidth:
+		s.shape(name, f, at)
 	default:
 		if text := plainText(field); text != "" {
 			s.row(name, text, at)
@@ -151,6 +154,10 @@ func plainText(field any) string {
 			return tomlString(f.String())
 		}
 	case *units.Memory:
+		if *f != 0 {
+			return tomlString(f.String())
+		}
+	case *units.Bandwidth:
 		if *f != 0 {
 			return tomlString(f.String())
 		}

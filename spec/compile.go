@@ -118,8 +118,12 @@ func (c *compiler) compile() (*plan.Plan, error) {
 		c.p.Do("make the control group the root of its namespace", plan.Unshare, plan.Bits(unix.CLONE_NEWCGROUP, &plan.UnshareFlags))
 	}
 	c.Namespaces.Plan(c.p)
-	if c.Namespaces.Net != namespaces.Share {
+	if c.Namespaces.Net != namespaces.Share && c.Namespaces.Join.Net == nil {
 		network.Plan(c.p)
+	}
+	if c.Network.Mode == network.Private {
+		_, gid := c.Identity.IDs(c.facts)
+		c.Network.PlanPrivate(gid, c.p)
 	}
 	c.setup.PlanSignals(c.p)
 	if c.Command.PID1 {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/snug-sandbox/snug"
 	"github.com/snug-sandbox/snug/internal/problem"
+	"github.com/snug-sandbox/snug/network"
 	"github.com/snug-sandbox/snug/spec"
 )
 
@@ -110,6 +111,9 @@ func (v *runVerb) run(std streams) (*snug.Result, error) {
 	s.Spec.Limits.Count = v.stats || v.json
 	cmd := &snug.Cmd{Spec: s.Spec, Stdin: std.in, Stdout: std.out, Stderr: std.err, Files: files}
 	cmd.Delegate = func() error { return moveToScope(scopeName(s.Spec)) }
+	if !v.quiet && !v.json {
+		cmd.Refused = func(c network.Contact) { tellRefused(std.err, c) }
+	}
 	end, err := v.register(cmd, std)
 	if err != nil {
 		return nil, err
@@ -126,6 +130,19 @@ func (v *runVerb) run(std streams) (*snug.Result, error) {
 		}
 	}
 	return result, s.blame(err)
+}
+
+// tellRefused says whom the sandbox was refused, as it happens.
+func tellRefused(w *os.File, c network.Contact) {
+	by := ""
+	if c.Program != "" {
+		by = " by " + c.Program
+	}
+	end := "\n"
+	if isTerminal(w) {
+		end = "\r\n" // it may be raw, for a terminal of the sandbox's own
+	}
+	fmt.Fprintf(w, "snug: refused: %s%s: %s%s", problem.Printable(c.String()), problem.Printable(by), c.Why, end)
 }
 
 // descriptors returns the caller's files that the Spec asks to pass on.

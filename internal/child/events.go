@@ -18,13 +18,15 @@ const (
 	Barrier                   // the child waits for Release; Arg is the barrier's number
 	Idle                      // the command has run for the time that Options.Idle gives
 	Terminal                  // File is the master end of the sandbox's terminal
+	Network                   // File is what the frames of the sandbox's interface go through
 )
 
-// MsgBarrier and MsgTerminal are the letters with which a program's own steps
-// speak; a byte follows.
+// MsgBarrier, MsgTerminal and MsgNetwork are the letters with which a program's
+// own steps speak; a byte follows.
 const (
 	MsgBarrier  = 'b'
 	MsgTerminal = 'm'
+	MsgNetwork  = 'n'
 )
 
 // Event is one message of the child.
@@ -59,6 +61,8 @@ func (p *Process) Receive() Event {
 			return Event{Kind: Barrier, Arg: arg}
 		case MsgTerminal:
 			return Event{Kind: Terminal, File: receivedFile(oob[:oobn])}
+		case MsgNetwork:
+			return Event{Kind: Network, File: receivedFile(oob[:oobn])}
 		}
 	}
 }
