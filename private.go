@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"os/exec"
 	"strconv"
 	"strings"
 	"sync"
@@ -17,6 +16,7 @@ import (
 	"github.com/snug-sandbox/snug/internal/host"
 	"github.com/snug-sandbox/snug/internal/problem"
 	"github.com/snug-sandbox/snug/internal/running"
+	"github.com/snug-sandbox/snug/mounts"
 	"github.com/snug-sandbox/snug/network"
 )
 
@@ -42,7 +42,7 @@ type NetworkResult struct {
 
 // privateNetwork is the helper of a running sandbox.
 type privateNetwork struct {
-	cmd     *exec.Cmd
+	helper  *Cmd // in a sandbox of its own
 	control *os.File
 	send    *json.Encoder
 	changes string // the name of the abstract socket that takes changes
@@ -82,11 +82,11 @@ func (c *Cmd) takeNetwork(fd int) error {
 	case <-timeout.C:
 	case <-n.gone:
 	}
-	return &problem.Problem{What: "the network's helper " + n.cmd.Path, Why: "it ended, or does not answer", Fix: "try it: " + n.cmd.Path + " serve, which says what is wrong with the program itself"}
+	return &problem.Problem{What: "the network's helper", Why: "it ended, or does not answer", Fix: "snug doctor looks for what is missing"}
 }
 
 // startNetwork starts the helper. It gets three descriptors and nothing else of
-// the caller's: no environment, no terminal, no directory.
+// the caller's.
 func startNetwork(config network.Config, device *os.File) (*privateNetwork, error) {
 	if config.Foreign() {
 		return nil, &problem.Problem{What: "network.driver", Why: config.Driver + " cannot be used by this version", Fix: "driver = \"auto\""}
@@ -95,7 +95,8 @@ func startNetwork(config network.Config, device *os.File) (*privateNetwork, erro
 	if err != nil {
 		return nil, &problem.Problem{What: "network.mode = \"private\"", Why: err.Error(), Err: err}
 	}
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	// Package unix makes this call in a way that brings wrappers of the child's own calls into the program.
+	pair, err := syscall.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -104,19 +105,46 @@ func startNetwork(config network.Config, device *os.File) (*privateNetwork, erro
 	unix.SetNonblock(pair[0], true)
 	n := &privateNetwork{control: os.NewFile(uintptr(pair[0]), "control"), ready: make(chan network.Message, 1), gone: make(chan struct{})}
 	n.send = json.NewEncoder(n.control)
-	n.cmd = &exec.Cmd{Path: path, Args: []string{networkHelper, "serve"}, Env: []string{"GOTRACEBACK=none"}, Dir: "/", ExtraFiles: []*os.File{theirs, device}}
-	// Keys of the terminal are for the command.
-	n.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	n.helper = Command(helperSpec(path), helperPlace, "serve")
+	n.helper.Files = map[int]*os.File{3: theirs, 4: device}
 	if changes := n.listen(); changes != nil {
 		defer changes.Close()
-		n.cmd.ExtraFiles = append(n.cmd.ExtraFiles, changes)
+		n.helper.Files[5] = changes
 	}
-	if err := n.cmd.Start(); err != nil {
+	if err := n.helper.Start(); err != nil {
 		n.control.Close()
-		return nil, &problem.Problem{What: "network.mode = \"private\"", Why: err.Error(), Err: err, Fix: "make build, or go install ./cmd/..., makes " + networkHelper}
+		return nil, helperProblem(path, err)
 	}
 	n.send.Encode(network.Order{Config: config})
 	return n, nil
+}
+
+// helperPlace is where the helper's program is in its own sandbox.
+const helperPlace = "/" + networkHelper
+
+// helperSpec is the sandbox that the helper is in itself: it speaks to the world
+// on the caller's network, and to the packets of a command that nobody trusts. It
+// sees how the host looks names up, and nothing else.
+func helperSpec(path string) Spec {
+	s := Spec{Name: networkHelper, Network: network.Config{Mode: network.Host}, Rootfs: mounts.Rootfs{Base: mounts.BaseEmpty}}
+	s.Command.Workdir = "/"
+	s.Mounts = []mounts.Mount{{Type: mounts.Bind, Source: path, Target: helperPlace}, {Type: mounts.Bind, Source: "/etc"}}
+	for _, dir := range mounts.ResolverDirs {
+		s.Mounts = append(s.Mounts, mounts.Mount{Type: mounts.Bind, Source: dir, Optional: true})
+	}
+	return s
+}
+
+func helperProblem(path string, err error) error {
+	p := &problem.Problem{What: "the network's helper " + path, Why: err.Error(), Err: err}
+	var inner *problem.Problem
+	if errors.As(err, &inner) {
+		p.Why, p.Fix = inner.What+": "+inner.Why, inner.Fix
+	}
+	if errors.Is(err, syscall.ENOENT) {
+		p.Why, p.Fix = "it is missing", "make build, or go install ./cmd/..., makes it"
+	}
+	return p
 }
 
 // listen makes the abstract socket (unix(7)) that takes changes. The sandbox is
@@ -240,15 +268,15 @@ func (n *privateNetwork) finish() *NetworkResult {
 func (n *privateNetwork) Close() error {
 	n.mu.Lock()
 	n.ending = true
-	cmd := n.cmd
-	n.cmd = nil
+	helper := n.helper
+	n.helper = nil
 	n.mu.Unlock()
 	n.control.Close()
-	if cmd == nil {
+	if helper == nil {
 		return nil
 	}
-	cmd.Process.Kill()
-	return cmd.Wait()
+	helper.Kill()
+	return helper.Wait()
 }
 
 // snippet is a table of a profile that allows all of this. What may be no rule,

@@ -73,9 +73,9 @@ var systemDirs = [...]string{
 	"/nix", "/gnu", "/run/current-system",
 }
 
-// resolverDirs are where /etc/resolv.conf may point to; they are needed where
+// ResolverDirs are where /etc/resolv.conf may point to; they are needed where
 // the network is the caller's.
-var resolverDirs = [...]string{"/run/systemd/resolve", "/run/NetworkManager", "/run/resolvconf"}
+var ResolverDirs = [...]string{"/run/systemd/resolve", "/run/NetworkManager", "/run/resolvconf"}
 
 // Resolve returns all mounts above the root in the order in which they are
 // made. Of several with one target the last one wins; the rest go by target,
@@ -111,7 +111,7 @@ func (t Table) appendStandard(list []Resolved, f host.Facts, c Context) []Resolv
 	add(Mount{Type: Tmpfs, Target: "/var/tmp", Mode: sticky()})
 	add(Mount{Type: Tmpfs, Target: "/run"})
 	if c.HostNetwork && !root.HasTree() {
-		for _, dir := range resolverDirs {
+		for _, dir := range ResolverDirs {
 			add(Mount{Type: Bind, Source: dir, Target: dir, Optional: true})
 		}
 	}

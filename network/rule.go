@@ -153,6 +153,10 @@ func splitPorts(text string) (host, ports string, found bool) {
 		}
 		return host, ports, found
 	}
+	if address, length, isRange := strings.Cut(text, "/"); isRange { // 2001:db8::/32:443
+		length, ports, found = strings.Cut(length, ":")
+		return address + "/" + length, ports, found
+	}
 	if strings.Count(text, ":") > 1 {
 		return text, "", false
 	}
@@ -255,13 +259,15 @@ func notInName(c rune) bool {
 	return !(c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-' || c == '_')
 }
 
-// ParseRules reads a list of rules that Validate has accepted.
-func ParseRules(list []string) []Rule {
+// ParseRules reads a list of rules.
+func ParseRules(list []string) ([]Rule, error) {
 	rules := make([]Rule, 0, len(list))
 	for _, text := range list {
-		if r, err := ParseRule(text); err == nil {
-			rules = append(rules, r)
+		r, err := ParseRule(text)
+		if err != nil {
+			return nil, err
 		}
+		rules = append(rules, r)
 	}
-	return rules
+	return rules, nil
 }

@@ -1,7 +1,8 @@
 // Snug-net is the network of one sandbox, outside of it. Snug starts it for the
-// network mode "private" and hands it what it needs as open descriptors: 3 is a
-// socket to speak with Snug, 4 the other end of the sandbox's interface, 5 a
-// socket that listens for changes. It ends when 3 is closed. It is not for people.
+// network mode "private", in a sandbox of its own, and hands it what it needs as
+// open descriptors: 3 is a socket to speak with Snug, 4 the other end of the
+// sandbox's interface, 5 a socket that listens for changes. It ends when 3 is
+// closed. It is not for people.
 package main
 
 import (
@@ -34,5 +35,5 @@ func serve() error {
 	}
 	changes, _ := net.FileListener(os.NewFile(5, "changes"))
 	listener, _ := changes.(*net.UnixListener)
-	return server.Serve(4, listener, harden)
+	return server.Serve(4, listener)
 }

@@ -122,6 +122,9 @@ func (v *runVerb) run(std streams) (*snug.Result, error) {
 	result, err := snug.Main(cmd)
 	if result != nil {
 		v.reached = reached(s.Spec, result)
+		if result.Cause == snug.CauseNetwork {
+			v.reached = append(v.reached, &problem.Problem{What: "network.required", Why: "the network's helper ended, and the run with it", Fix: "look for the out-of-memory killer in the kernel's log, and run it again"})
+		}
 		if result.Signal == unix.SIGSYS && !s.Spec.Security.Seccomp.Off() {
 			v.reached = append(v.reached, endedByFilter)
 		}

@@ -39,6 +39,7 @@ type view struct {
 	Readonly     []string          `json:"readonly"` // made read-only below /proc
 	Namespaces   map[string]string `json:"namespaces"`
 	Network      string            `json:"network"`
+	Private      *privateView      `json:"private_network,omitempty"`
 	Environment  []string          `json:"environment"` // names only: values may be secret
 	Capabilities []string          `json:"capabilities"`
 	NestedUserns bool              `json:"nested_userns"`
@@ -107,6 +108,10 @@ func newView(p *sandbox, r spec.Resolved) *view {
 	}
 	if v.Network == "" {
 		v.Network = network.None
+	}
+	v.Private = newPrivateView(s.Network)
+	if s.Network.Join != "" {
+		v.Network = joined
 	}
 	if s.Namespaces.UTS != namespaces.Share {
 		v.Hostname = s.Namespaces.Name()

@@ -14,16 +14,20 @@ import (
 type Policy struct {
 	allow, deny []network.Rule
 	closed      bool // what no rule allows is refused
-	loopback    bool
 	pins        *Pins
 }
 
 // New returns the policy of a network.
-func New(c network.Config) *Policy {
-	return &Policy{
-		allow: network.ParseRules(c.Allow), deny: network.ParseRules(c.Deny), closed: len(c.Allow) > 0,
-		loopback: c.HostLoopback, pins: NewPins(time.Now),
+func New(c network.Config) (*Policy, error) {
+	allow, err := network.ParseRules(c.Allow)
+	if err != nil {
+		return nil, err
 	}
+	deny, err := network.ParseRules(c.Deny)
+	if err != nil {
+		return nil, err
+	}
+	return &Policy{allow: allow, deny: deny, closed: len(allow) > 0, pins: NewPins(time.Now)}, nil
 }
 
 // Reasons for a refusal.
@@ -173,12 +177,6 @@ func (p *Policy) Lookup(name string) Verdict {
 func (p *Policy) Pin(name string, addresses []netip.Addr, ttl time.Duration) {
 	p.pins.Add(name, addresses, ttl)
 }
-
-// Closed reports whether only what is listed can be reached.
-func (p *Policy) Closed() bool { return p.closed }
-
-// HostLoopback reports whether the gateway's address leads to the host's loopback.
-func (p *Policy) HostLoopback() bool { return p.loopback }
 
 // Filters reports whether names matter at all.
 func (p *Policy) Filters() bool { return p.closed || len(p.deny) > 0 }

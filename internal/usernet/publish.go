@@ -48,7 +48,7 @@ func publishProblem(i int, at netip.AddrPort, protocol string, err error) error 
 	case errors.Is(err, syscall.EADDRINUSE):
 		p.Why, p.Fix = where+" is in use", "choose another port, or find who has it: ss -lnp | grep :"+strconv.Itoa(int(at.Port()))
 	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM):
-		p.Why = where + " is below those that an ordinary user may listen on (net.ipv4.ip_unprivileged_port_start)"
+		p.Why = where + " is below those that may be listened on without privileges (net.ipv4.ip_unprivileged_port_start), and the network's helper has none"
 		p.Fix = fmt.Sprintf("a port from 1024 up, such as %d, or: sudo sysctl net.ipv4.ip_unprivileged_port_start=%d", int(at.Port())+8000, at.Port())
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		p.Why, p.Fix = at.Addr().String()+" is not an address of this machine", "127.0.0.1, [::1], or 0.0.0.0 for all"

@@ -39,7 +39,7 @@ func (s *Server) send(m network.Message) {
 
 // Serve runs the network on a device until the socket to the supervisor is
 // closed. Changes comes from who changes the network of a running sandbox.
-func (s *Server) Serve(device int, changes *net.UnixListener, harden func() error) error {
+func (s *Server) Serve(device int, changes *net.UnixListener) error {
 	n, err := New(s.order, device, s.refused)
 	if err != nil {
 		return s.fail(err)
@@ -47,9 +47,6 @@ func (s *Server) Serve(device int, changes *net.UnixListener, harden func() erro
 	defer n.Close()
 	published, err := n.Publish()
 	if err != nil {
-		return s.fail(err)
-	}
-	if err := harden(); err != nil {
 		return s.fail(err)
 	}
 	if changes != nil {

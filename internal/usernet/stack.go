@@ -45,8 +45,11 @@ func New(o network.Order, fd int, refused func(network.Contact, uint16) string) 
 	if mtu == 0 {
 		mtu = network.DefaultMTU
 	}
-	n := &Network{config: o.Config, policy: egress.New(o.Config), contacts: newContacts(refused)}
-	n.names = newResolver(o.DNS)
+	policy, err := egress.New(o.Config)
+	if err != nil {
+		return nil, err
+	}
+	n := &Network{config: o.Config, policy: policy, contacts: newContacts(refused), names: newResolver(o.DNS)}
 	lower, err := fdbased.New(&fdbased.Options{
 		FDs: []int{fd}, MTU: mtu, EthernetHeader: true, Address: tcpip.LinkAddress(network.GatewayMAC[:]),
 		// What never was on a wire is not damaged there.
