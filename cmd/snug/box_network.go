@@ -14,6 +14,11 @@ import (
 // networkOptions are those of a network of the sandbox's own.
 func (b *box) networkOptions() []*kong.Flag {
 	return []*kong.Flag{
+		b.option("join", "SANDBOX", "The network of a running sandbox, in place of one of its own: both share a loopback interface.", func(c *changing, v string) error {
+			setNetwork(c, "")
+			c.Network.Join = v
+			return nil
+		}),
 		b.option("allow", "HOST[:PORT][/PROTO]", "With --net private: reach this and what else is listed, and nothing more: example.org:443, *.debian.org, 10.0.0.0/8.",
 			egressRule(func(c *changing) *[]string { return &c.Network.Allow })),
 		b.option("deny", "HOST[:PORT][/PROTO]", "With --net private: do not reach this, whatever is allowed.",

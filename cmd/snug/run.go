@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 
@@ -111,6 +112,15 @@ func (v *runVerb) run(std streams) (*snug.Result, error) {
 	s.Spec.Limits.Count = v.stats || v.json
 	cmd := &snug.Cmd{Spec: s.Spec, Stdin: std.in, Stdout: std.out, Stderr: std.err, Files: files}
 	cmd.Delegate = func() error { return moveToScope(scopeName(s.Spec)) }
+	if name := s.Spec.Network.Join; name != "" {
+		l, err := findLive(name)
+		if err == nil {
+			err = cmd.JoinNetwork(l.instance)
+		}
+		if err != nil {
+			return nil, s.blame(joinProblem(err))
+		}
+	}
 	if !v.quiet && !v.json {
 		cmd.Refused = func(c network.Contact) { tellRefused(std.err, c) }
 	}
@@ -133,6 +143,15 @@ func (v *runVerb) run(std streams) (*snug.Result, error) {
 		}
 	}
 	return result, s.blame(err)
+}
+
+// joinProblem puts the key in front of what is wrong with the sandbox to join.
+func joinProblem(err error) error {
+	var p *problem.Problem
+	if errors.As(err, &p) && p.What != "network.join" {
+		return &problem.Problem{What: "network.join", Why: p.What + ": " + p.Why, Fix: p.Fix, Err: p.Err}
+	}
+	return err
 }
 
 // tellRefused says whom the sandbox was refused, as it happens.
