@@ -48,7 +48,7 @@ type Config struct {
 	// host's /etc/resolv.conf.
 	DNS []string `toml:"dns"`
 	// MTU is the largest packet of the interface inside, in bytes, from 1280 to
-	// 65520 (default). Packets to the world outside are the host's and have its size.
+	// 65520. Default: 65520, and 1500 where a bandwidth is held. Packets to the world outside are the host's and have its size.
 	MTU int64 `toml:"mtu"`
 	// Bandwidth limits what goes through the interface.
 	Bandwidth Bandwidth `toml:"bandwidth"`

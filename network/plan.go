@@ -48,20 +48,25 @@ func (c Config) PlanPrivate(gid int, p *plan.Builder) {
 	device := open.Keep("interface")
 	tap := planTap(label, device, p)
 	open.ElseHere()
-	link.planVeth(label, number, device, c.mtu())
+	link.planVeth(label, number, device, c.PacketSize())
 	tap.ThenHere()
-	link.planAddresses(c.mtu())
+	link.planAddresses(c.PacketSize())
 	p.Close(link.socket)
 	planSysctls(gid, p)
 	p.SendFile("hand the interface to the network's helper", child.MsgNetwork, control)
 	p.Close(device)
 }
 
-func (c Config) mtu() int {
-	if c.MTU == 0 {
-		return DefaultMTU
+// PacketSize is the largest packet of the interface inside. A bandwidth is held
+// better with small ones.
+func (c Config) PacketSize() int {
+	switch {
+	case c.MTU != 0:
+		return int(c.MTU)
+	case !c.Bandwidth.Empty():
+		return 1500
 	}
-	return int(c.MTU)
+	return DefaultMTU
 }
 
 // planTap makes the interface of a tap device (tuntap.txt of the kernel).

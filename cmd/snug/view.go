@@ -356,6 +356,16 @@ func reaches(v *view) []string {
 	if v.Namespaces["net"] == namespaces.Share {
 		list = append(list, "the host's network, with services that listen on localhost only, and abstract sockets")
 	}
+	if p := v.Private; p != nil && p.Join == "" {
+		to := "the network outside"
+		if len(p.Allow) > 0 {
+			to = strings.Join(p.Allow, ", ") + " on the network outside"
+		}
+		list = append(list, to)
+		if p.HostLoopback {
+			list = append(list, "services that listen on the host's loopback only")
+		}
+	}
 	for name, what := range map[string]string{
 		"pid": "sees and signals the caller's processes", "ipc": "the caller's shared memory and message queues",
 		"user": "acts with the caller's own privileges",

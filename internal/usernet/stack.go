@@ -41,17 +41,13 @@ type Network struct {
 // Refused is called with each contact that is refused for the first time, and
 // the port inside that it came from; it returns the program's name.
 func New(o network.Order, fd int, refused func(network.Contact, uint16) string) (*Network, error) {
-	mtu := uint32(o.MTU)
-	if mtu == 0 {
-		mtu = network.DefaultMTU
-	}
 	policy, err := egress.New(o.Config)
 	if err != nil {
 		return nil, err
 	}
 	n := &Network{config: o.Config, policy: policy, contacts: newContacts(refused), names: newResolver(o.DNS)}
 	lower, err := fdbased.New(&fdbased.Options{
-		FDs: []int{fd}, MTU: mtu, EthernetHeader: true, Address: tcpip.LinkAddress(network.GatewayMAC[:]),
+		FDs: []int{fd}, MTU: uint32(o.PacketSize()), EthernetHeader: true, Address: tcpip.LinkAddress(network.GatewayMAC[:]),
 		// What never was on a wire is not damaged there.
 		RXChecksumOffload: true, PacketDispatchMode: fdbased.RecvMMsg, ProcessorsPerChannel: 1,
 	})
