@@ -88,9 +88,6 @@ func (c *Cmd) takeNetwork(fd int) error {
 // startNetwork starts the helper. It gets three descriptors and nothing else of
 // the caller's.
 func startNetwork(config network.Config, device *os.File) (*privateNetwork, error) {
-	if config.Foreign() {
-		return nil, &problem.Problem{What: "network.driver", Why: config.Driver + " cannot be used by this version", Fix: "driver = \"auto\""}
-	}
 	path, err := host.OwnProgram(networkHelper)
 	if err != nil {
 		return nil, &problem.Problem{What: "network.mode = \"private\"", Why: err.Error(), Err: err}

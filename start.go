@@ -227,6 +227,9 @@ func (c *Cmd) act(a plan.Action, pid int) error {
 		}
 		return c.Created(pid)
 	}
+	if a.Connect {
+		return c.startDriver(pid)
+	}
 	if len(a.Command) == 0 {
 		c.lookInto(pid)
 		return nil // to have come here is all

@@ -25,7 +25,7 @@ type Config struct {
 	Join string `toml:"join"`
 	// Driver is what stands behind a private network: "auto" (default) and
 	// "gvisor" are Snug's own helper; "slirp4netns" and "pasta" are programs of
-	// these names, which know no rules, bandwidth or source addresses.
+	// these names, which have to be installed, and know no rules and no bandwidth.
 	Driver string `toml:"driver"`
 	// Allow is what can be reached: names ("example.org", "*.debian.org"),
 	// addresses and ranges ("10.0.0.0/8", "2001:db8::/32"), or "*", each with a

@@ -40,6 +40,11 @@ const (
 // pair of veth interfaces with a packet socket (packet(7)) on one of them.
 // Gid is a group that the user namespace knows.
 func (c Config) PlanPrivate(gid int, p *plan.Builder) {
+	if c.Foreign() {
+		p.Barrier(plan.Action{Label: "connect the network by " + c.Driver, Connect: true})
+		planSysctls(gid, p)
+		return
+	}
 	const label = "make the interface " + Interface
 	control, number := p.Rights()
 	link := newNetlink(p)

@@ -26,7 +26,9 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 
 	"github.com/snug-sandbox/snug"
+	"github.com/snug-sandbox/snug/internal/host"
 	"github.com/snug-sandbox/snug/internal/kerneltest"
+	"github.com/snug-sandbox/snug/network"
 )
 
 // worldEnv is set in the namespaces that play the world outside.
@@ -172,7 +174,12 @@ func (w *world) serveDNS(t *testing.T) {
 // by TCP and UDP on port 7 and a secret on the loopback interface.
 func (w *world) serveSites(t *testing.T) {
 	certificate := w.certificate(t, "good.example", "bad.example", "only6.example", "other.example", "deep.sub.example", "meta.example")
+	files := http.FileServer(http.Dir(w.dir))
 	site := http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/www/") {
+			files.ServeHTTP(rw, r)
+			return
+		}
 		body, _ := io.ReadAll(r.Body)
 		fmt.Fprintf(rw, "site %s %d from %s\n", r.Host, len(body), r.RemoteAddr)
 	})
@@ -459,6 +466,91 @@ var worldTests = []struct {
 			t.Errorf("%d connections are counted", total)
 		}
 	}},
+	{"git over https", func(t *testing.T, w *world) {
+		needs(t, "git")
+		w.make(t, "mkdir -p www && git init -q www/repo && cd www/repo && echo hello >file && git add file && git -c user.name=a -c user.email=a@example commit -qm one && git update-server-info")
+		r := w.run(t, "export GIT_SSL_CAINFO=/srv/ca.pem; cd /tmp; git clone -q https://good.example/www/repo/.git one && cat one/file; git clone -q https://bad.example/www/repo/.git two && echo cloned", "--allow", "good.example:443")
+		r.want(t, "hello")
+		r.refuse(t, "cloned")
+	}},
+	{"apt-get from a mirror", func(t *testing.T, w *world) {
+		needs(t, "apt-get", "dpkg-deb")
+		w.make(t, `mkdir -p pkg/DEBIAN www/mirror; printf 'Package: tiny\nVersion: 1\nArchitecture: all\nMaintainer: a <a@example>\nDescription: x\n' >pkg/DEBIAN/control
+			dpkg-deb -b pkg www/mirror/tiny_1_all.deb >/dev/null; cd www/mirror
+			{ cat ../../pkg/DEBIAN/control; echo "Filename: ./tiny_1_all.deb"; echo "Size: $(stat -c %s tiny_1_all.deb)"; echo "SHA256: $(sha256sum tiny_1_all.deb | cut -d" " -f1)"; echo; } >Packages`)
+		r := w.run(t, `cd /tmp; mkdir -p s/lists/partial c/archives/partial; echo "deb [trusted=yes] http://good.example:8080/www/mirror ./" >list; touch status
+			o="-o Dir::Etc::sourcelist=/tmp/list -o Dir::Etc::sourceparts=- -o Dir::State=/tmp/s -o Dir::State::status=/tmp/status -o Dir::Cache=/tmp/c -o APT::Sandbox::User="
+			apt-get $o -q update && apt-get $o -q download tiny && ls *.deb`, "--allow", "good.example:8080")
+		r.want(t, "tiny_1_all.deb")
+	}},
+	{"DTLS", func(t *testing.T, w *world) {
+		needs(t, "openssl")
+		w.make(t, "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout key.pem -out dtls.pem -subj /CN=good.example -days 2 2>/dev/null")
+		w.aside(t, "openssl", "s_server", "-dtls", "-accept", site4+":4433", "-cert", "dtls.pem", "-key", "key.pem", "-quiet", "-rev")
+		const client = "for i in 1 2 3 4 5; do (echo olleh; sleep 1) | timeout 5 openssl s_client -dtls -connect " + site4 + ":4433 -quiet 2>/dev/null && break; sleep 0.3; done"
+		w.run(t, client, "--allow", site4+":4433/udp").want(t, "hello")
+		w.run(t, client, "--allow", site4+":4433/tcp").refuse(t, "hello")
+	}},
+	{"iperf3, both ways", func(t *testing.T, w *world) {
+		needs(t, "iperf3")
+		w.aside(t, "iperf3", "-s", "-B", site4)
+		r := w.run(t, "sleep 0.5; iperf3 -c "+site4+" -n 50M; iperf3 -c "+site4+" -n 50M -R; iperf3 -u -b 20M -n 2M -c "+site4)
+		if strings.Count(r.out, "receiver") != 3 {
+			t.Errorf("%s%s", r.out, r.errs)
+		}
+	}},
+	{"other drivers", func(t *testing.T, w *world) {
+		if err := host.ProbeTun(); err != nil {
+			t.Skipf("needs /dev/net/tun: %v", err)
+		}
+		w.make(t, "ip link add up0 type veth peer name up1; ip link set up0 up; ip link set up1 up; ip addr add 192.0.2.9/24 dev up0; ip route add default via 192.0.2.1")
+		for _, driver := range []string{network.Slirp, network.Pasta} {
+			needs(t, driver)
+			profile := filepath.Join(t.TempDir(), "driver.toml")
+			os.WriteFile(profile, []byte("version = 1\nextends = [\"default\"]\n[network]\nmode = \"private\"\ndriver = \""+driver+"\"\n"), 0o644)
+			r := w.run(t, get+"http://"+site4+"/; for a in 127.0.0.1 10.0.2.2 192.0.2.1; do "+get+"-m 2 http://$a:9999/; done", "-p", profile)
+			r.want(t, "site "+site4)
+			r.refuse(t, "secret")
+			if out, _ := exec.Command("pgrep", "-f", driver+".*"+network.Interface).Output(); len(out) > 0 {
+				t.Errorf("%s is left: %s", driver, out)
+			}
+		}
+	}},
+	{"a network that is joined", func(t *testing.T, w *world) {
+		dir := filepath.Join(w.dir, "runtime")
+		os.Mkdir(dir, 0o700)
+		t.Setenv("XDG_RUNTIME_DIR", dir)
+		first := exec.Command(w.snug, "run", "--net", "private", "--allow", "good.example:80", "--name", "first", "--", "python3", "-m", "http.server", "5432", "--bind", "127.0.0.1")
+		first.Dir = w.dir
+		if err := first.Start(); err != nil {
+			t.Fatal(err)
+		}
+		defer func() { exec.Command(w.snug, "kill", "first").Run(); first.Wait() }()
+		join := func(script string) string {
+			out, err := exec.Command(w.snug, "run", "--join", "first", "--", "bash", "-c", script).CombinedOutput()
+			return string(out) + fmt.Sprint(err)
+		}
+		text := ""
+		for range 50 {
+			if text = join(get + "-o /dev/null -w '%{http_code}' http://127.0.0.1:5432/"); strings.Contains(text, "200") {
+				break
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		if !strings.Contains(text, "200") {
+			t.Errorf("the first one's loopback is not reached: %s", text)
+		}
+		if text = join(get + "http://good.example/;" + get + "http://" + other4 + "/; ps ax | grep [h]ttp.server"); !strings.Contains(text, "site good.example") || strings.Contains(text, "site "+other4) || strings.Contains(text, "5432") {
+			t.Errorf("the rules are not the first one's, or its processes are seen: %s", text)
+		}
+		out, err := exec.Command(w.snug, "update", "--bandwidth", "up=2Mbit", "first").CombinedOutput()
+		if err != nil || !strings.Contains(string(out), "no limit -> up 2Mbit") {
+			t.Errorf("%s, %v", out, err)
+		}
+		if out, err := exec.Command(w.snug, "run", "--join", "nobody", "--", "true").CombinedOutput(); err == nil || !strings.Contains(string(out), "--join nobody") {
+			t.Errorf("%s, %v", out, err)
+		}
+	}},
 	{"bandwidth is held", func(t *testing.T, w *world) {
 		// Two megabytes a second, ten times as much as is sent for.
 		start := time.Now()
@@ -468,6 +560,43 @@ var worldTests = []struct {
 			t.Errorf("4 MB at 16 Mbit took %v", took)
 		}
 	}},
+}
+
+// needs skips a test where a program is missing.
+func needs(t *testing.T, programs ...string) {
+	t.Helper()
+	for _, p := range programs {
+		if _, err := exec.LookPath(p); err != nil {
+			t.Skipf("needs the program %s", p)
+		}
+	}
+}
+
+// make runs a script outside, in this world's directory.
+func (w *world) make(t *testing.T, script string) {
+	t.Helper()
+	cmd := exec.Command("bash", "-ec", script)
+	cmd.Dir = w.dir
+	cmd.Env = append(os.Environ(), "HOME="+w.dir)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+}
+
+// aside runs a server beside the tests, as long as the test lasts.
+func (w *world) aside(t *testing.T, name string, args ...string) {
+	t.Helper()
+	cmd := exec.Command(name, args...)
+	cmd.Dir = w.dir
+	// A server that reads a closed input ends.
+	in, err := cmd.StdinPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { in.Close(); cmd.Process.Kill(); cmd.Wait() })
 }
 
 // echoBy sends a word and says what comes back.

@@ -42,6 +42,9 @@ func newPrivateView(c network.Config) *privateView {
 	if v.Driver == "" || v.Driver == network.Auto {
 		v.Driver = network.GVisor
 	}
+	if c.Foreign() {
+		return v
+	}
 	v.Interface = "a tap device"
 	if err := host.ProbeTun(); err != nil {
 		v.Interface = "a veth pair, because /dev/net/tun cannot be opened (" + err.Error() + ")"

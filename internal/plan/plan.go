@@ -44,6 +44,8 @@ type Action struct {
 	// Command is a program with its arguments. "{pid}" stands for the
 	// child's pid.
 	Command []string
+	// Connect has another program connect the network namespace.
+	Connect bool
 	// Notify calls back whoever started the run.
 	Notify bool
 }

@@ -32,7 +32,7 @@ func newLink(lower stack.LinkEndpoint, n *Network) *link {
 func (l *link) DeliverNetworkPacket(protocol tcpip.NetworkProtocolNumber, pkt *stack.PacketBuffer) {
 	if s := l.up.Load(); s != nil {
 		pkt.IncRef()
-		s.push(pkt, pkt.Size(), func() {
+		s.push(pkt, charge(pkt), func() {
 			l.deliver(protocol, pkt)
 		})
 		return
@@ -55,13 +55,20 @@ func (l *link) WritePackets(list stack.PacketBufferList) (int, tcpip.Error) {
 	}
 	for _, pkt := range list.AsSlice() {
 		pkt.IncRef()
-		s.push(pkt, pkt.Size(), func() {
+		s.push(pkt, charge(pkt), func() {
 			var one stack.PacketBufferList
 			one.PushBack(pkt)
 			l.Endpoint.WritePackets(one)
 		})
 	}
 	return list.Len(), nil
+}
+
+// charge is what counts of a packet: the bytes that programs see, which is what a
+// limit is measured by.
+func charge(pkt *stack.PacketBuffer) int {
+	const headers = header.IPv4MinimumSize + header.TCPMinimumSize + 12
+	return max(pkt.Size()-headers, headers)
 }
 
 // bandwidth is what holds.
