@@ -70,7 +70,7 @@ type Cmd struct {
 	plan     *plan.Plan
 	files    []*os.File // of the child, by target; index in plan.Files
 	closers  []io.Closer
-	parents  []io.Closer // our ends of pipes
+	parents  []io.Closer // our ends of pipes, and what goes with the run
 	copies   []func() error
 	copied   chan error
 	mu       sync.Mutex // guards process
@@ -86,6 +86,7 @@ type Cmd struct {
 	instance *Instance   // for Started
 	enter    *entrance   // the command is one more in a running sandbox
 	image    *spec.Image // in use
+	server   *server     // of the root's file system
 	result   *Result
 }
 

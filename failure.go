@@ -28,11 +28,17 @@ func (c *Cmd) setupFailed(o child.Outcome, detail string) error {
 		if why := refusedByHost(o.Errno, failed.Label); step.Help == nil && why != nil {
 			p.Why, p.Fix = why.Why, why.Fix
 		}
+		c.server.blame(o.Errno, p)
+		if c.overlayRefused(o) {
+			p.Err = errors.Join(ErrOverlay, failed)
+		}
 		if o.Errno == syscall.EEXIST {
 			p.Why, p.Fix = c.taken(o.Failed)
 		}
 	}
 	closeAll(c.parents)
+	c.server.wait()
+	c.image.Close()
 	c.result = failure(c, cause, p)
 	c.result.Failure = failed
 	c.result.Notes = append(c.result.Notes, notes(c, o)...)

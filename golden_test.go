@@ -89,6 +89,11 @@ func goldenSpecs(t *testing.T, f host.Facts) map[string]snug.Spec {
 	everything.Identity.Map = userns.MapRoot
 	everything.Namespaces.MonotonicOffset = 1e9
 	specs["everything"] = everything
+	if f.Landlock >= 2 { // without it there is no such sandbox
+		bare := specs["default"]
+		bare.Namespaces.None = true
+		specs["bare"] = bare
+	}
 	for name, s := range specs {
 		if s.Command.Args == nil {
 			s.Command.Args = []string{"make", "test"}

@@ -42,7 +42,7 @@ func newImage(t *testing.T, ref string, p images.Process, fill ...func(dir strin
 		}
 		f(dir)
 		write(t, recipe, "")
-		if err := a.Add(images.Single, diffID, dir, recipe); err != nil {
+		if err := a.Add(images.Single, diffID, dir, recipe, false); err != nil {
 			t.Fatal(err)
 		}
 		config.RootFS.DiffIDs = append(config.RootFS.DiffIDs, diffID)

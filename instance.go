@@ -178,7 +178,7 @@ func (c *Cmd) enterInstance() error {
 
 // openOf opens the namespaces of a process, if they are those of the sandbox.
 func (e *entrance) openOf(pid int, own []namespaces.Kind) bool {
-	var files []*os.File
+	files := []*os.File{} // it may have none
 	for _, k := range own {
 		f, err := os.Open("/proc/" + strconv.Itoa(pid) + "/ns/" + k.Name)
 		if err == nil {

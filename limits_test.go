@@ -106,7 +106,9 @@ func limitedInside(t *testing.T, s snug.Spec, name string, args ...string) *snug
 // none.
 func limited(s snug.Spec, name string, args ...string) *snug.Cmd {
 	cmd := snug.Command(s, name, args...)
-	cmd.Delegate = func() error { return systemd.Scope(os.Getpid(), "snug test") }
+	cmd.Delegate = func() error {
+		return systemd.Scope(os.Getpid(), "snug test", fmt.Sprintf("snug-%d.scope", os.Getpid()))
+	}
 	return cmd
 }
 

@@ -57,12 +57,7 @@ type privateNetwork struct {
 
 // takeNetwork starts the helper on the interface that the child made, and waits
 // until it answers; the child waits meanwhile.
-func (c *Cmd) takeNetwork(fd int) error {
-	if fd < 0 {
-		return os.ErrInvalid
-	}
-	device := os.NewFile(uintptr(fd), "interface")
-	defer device.Close()
+func (c *Cmd) takeNetwork(device *os.File) error {
 	n, err := startNetwork(c.Spec.Network, device)
 	if err != nil {
 		return err

@@ -16,6 +16,7 @@ import (
 	"github.com/snug-sandbox/snug/internal/child"
 	"github.com/snug-sandbox/snug/internal/host"
 	"github.com/snug-sandbox/snug/internal/plan"
+	"github.com/snug-sandbox/snug/internal/problem"
 	"github.com/snug-sandbox/snug/spec"
 )
 
@@ -28,7 +29,13 @@ func (c *Cmd) Start() error {
 	if c.ctx != nil && c.ctx.Err() != nil {
 		return c.abandon(c.ctx.Err())
 	}
+	if !c.Spec.Desktop.Empty() {
+		return c.abandon(&problem.Problem{What: "desktop", Why: "only the program snug opens what a desktop has", Fix: "start it by: snug run; or leave out the table [desktop]"})
+	}
 	if err := c.useImage(); err != nil {
+		return c.abandon(err)
+	}
+	if err := c.useScratch(); err != nil {
 		return c.abandon(err)
 	}
 	facts, err := c.Spec.Facts()
@@ -99,6 +106,7 @@ func (c *Cmd) useImage() error {
 func (c *Cmd) abandon(err error) error {
 	closeAll(c.closers)
 	closeAll(c.parents)
+	c.server.wait()
 	c.image.Close()
 	c.result = failure(c, CauseSetup, err)
 	return err
@@ -144,6 +152,9 @@ func (c *Cmd) launch() error {
 	c.terminal.drain()
 	if err != nil {
 		return c.abandon(err)
+	}
+	if c.fallBack(outcome) {
+		return c.launch()
 	}
 	return c.setupFailed(outcome, detail)
 }
@@ -201,17 +212,12 @@ func (c *Cmd) attend(p *child.Process) error {
 			if e.Arg >= len(c.plan.Barriers) {
 				return fmt.Errorf("the child waits at barrier %d, which does not exist", e.Arg)
 			}
-			if err := c.act(c.plan.Barriers[e.Arg], p.PID); err != nil {
-				return err
-			}
-			p.Release()
-		case child.Network:
-			if err := c.takeNetwork(e.File); err != nil {
+			if err := c.act(c.plan.Barriers[e.Arg], p.PID, e.Files); err != nil {
 				return err
 			}
 			p.Release()
 		case child.Terminal:
-			if err := c.takeTerminal(e.File); err != nil {
+			if err := c.takeTerminal(e.Files); err != nil {
 				return err
 			}
 			p.Release()
@@ -220,15 +226,23 @@ func (c *Cmd) attend(p *child.Process) error {
 }
 
 // act does what a barrier is there for.
-func (c *Cmd) act(a plan.Action, pid int) error {
+func (c *Cmd) act(a plan.Action, pid int, fds []int) error {
+	files := make([]*os.File, len(fds))
+	for i, fd := range fds {
+		files[i] = os.NewFile(uintptr(fd), a.Label)
+		defer files[i].Close()
+	}
 	if a.Notify {
 		if c.Spec.Command.PID1 {
 			pid = onlyChild(pid)
 		}
 		return c.Created(pid)
 	}
-	if a.Connect {
+	switch {
+	case a.Connect:
 		return c.startDriver(pid)
+	case a.Network && len(files) == 1:
+		return c.takeNetwork(files[0])
 	}
 	if len(a.Command) == 0 {
 		c.lookInto(pid)
@@ -237,6 +251,9 @@ func (c *Cmd) act(a plan.Action, pid int) error {
 	args := make([]string, len(a.Command))
 	for i, word := range a.Command {
 		args[i] = strings.ReplaceAll(word, "{pid}", strconv.Itoa(pid))
+	}
+	if a.Serve {
+		return c.serve(a, args, files)
 	}
 	out, err := exec.Command(args[0], args[1:]...).CombinedOutput()
 	if err == nil {
@@ -278,5 +295,9 @@ func isTerminal(fd int) bool {
 func cloneProblem(p *plan.Plan, err error) error {
 	var errno syscall.Errno
 	errors.As(err, &errno)
-	return diagnose(errno, "clone "+plan.CloneFlags.Format(p.Namespaces))
+	err = diagnose(errno, "clone "+plan.CloneFlags.Format(p.Namespaces))
+	if refused := new(problem.Problem); p.Namespaces&unix.CLONE_NEWUSER != 0 && errors.As(err, &refused) {
+		refused.Fix = strings.TrimPrefix(refused.Fix+"\nor do without: snug run --no-namespaces holds what Landlock and the filter can", "\n")
+	}
+	return err
 }

@@ -28,10 +28,11 @@ type terminal struct {
 }
 
 // takeTerminal receives the master end while the child waits.
-func (c *Cmd) takeTerminal(fd int) error {
-	if fd < 0 {
+func (c *Cmd) takeTerminal(fds []int) error {
+	if len(fds) == 0 {
 		return os.ErrInvalid
 	}
+	fd := fds[0]
 	t := &terminal{master: os.NewFile(uintptr(fd), "ptmx"), in: c.Stdin, out: c.Stdout, thaw: c.thaw}
 	var err error
 	if t.ended[0], t.ended[1], err = os.Pipe(); err != nil {

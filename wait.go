@@ -107,6 +107,7 @@ func (c *Cmd) Wait() error {
 		return errors.New("snug: Wait was already called")
 	}
 	outcome, err := c.await()
+	c.server.wait()
 	c.image.Close()
 	usage := c.finishCgroup(c.cgroup)
 	contacts := c.private.finish()
@@ -149,7 +150,7 @@ func (c *Cmd) await() (child.Outcome, error) {
 				return outcome, nil
 			}
 		case child.Done:
-			if c.plan.Settle || c.cgroup != nil || c.enter != nil {
+			if c.plan.Settle || c.cgroup != nil || c.enter != nil || c.last && !running.OrphansAreReaped() {
 				return p.Wait()
 			}
 			outcome := p.Outcome()

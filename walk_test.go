@@ -66,6 +66,9 @@ func walks(t *testing.T) []walk {
 	with("shared", func(s *snug.Spec) {
 		s.Namespaces = namespaces.Config{PID: namespaces.Share, Net: namespaces.Share, IPC: namespaces.Share, UTS: namespaces.Share, Cgroup: namespaces.Share}
 	})
+	with("bare", func(s *snug.Spec) {
+		s.Namespaces.None, s.Mounts, s.Terminal.TTY = true, []mounts.Mount{writable(dir)}, process.TTYYes
+	})
 	with("terminal", func(s *snug.Spec) { s.Terminal.TTY = process.TTYYes })
 	with("terminal pid1", func(s *snug.Spec) { s.Terminal.TTY, s.Command.PID1 = process.TTYYes, true })
 	with("process", func(s *snug.Spec) {

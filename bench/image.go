@@ -8,11 +8,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"time"
 )
 
-// startImage compares a start from an image with bwrap on the same directory,
-// both with a file system over it that takes what is written.
+// startImage compares a start from an image with podman's, and with bubblewrap on
+// the same directory, all with a file system over it that takes what is written.
 func (b *bench) startImage() error {
 	tree := filepath.Join(b.dir, "tree")
 	for _, name := range []string{"proc", "dev", "tmp", "etc", "run", "var/tmp"} {
@@ -23,64 +25,179 @@ func (b *bench) startImage() error {
 	if _, err := writeProgram(tree, "quit", quitCode); err != nil {
 		return err
 	}
-	if err := os.Setenv("XDG_DATA_HOME", filepath.Join(b.dir, "data")); err != nil {
+	if err := b.home("data"); err != nil {
 		return err
 	}
-	snug := filepath.Join(b.dir, "snug")
-	if out, err := exec.Command(snug, "image", "import", "--ids", "single", "--tag", "bench", tree).CombinedOutput(); err != nil {
-		return fmt.Errorf("%w: %s", err, out)
+	if err := b.snug("image", "import", "--ids", "single", "--tag", "bench", tree); err != nil {
+		return err
 	}
-	onImage := func(stdin *os.File, program string) process {
-		return external(stdin, snug, "run", "--image", "bench", "--", program)
+	if err := b.againstBubblewrap(tree); err != nil {
+		return err
+	}
+	if err := b.againstPodman(tree); err != nil {
+		return err
+	}
+	return b.amongOthers()
+}
+
+// home has programs keep what they keep below DIR.
+func (b *bench) home(name string) error {
+	run := filepath.Join(b.dir, "run")
+	return errors.Join(os.MkdirAll(run, 0o700), os.Setenv("XDG_DATA_HOME", filepath.Join(b.dir, name)), os.Setenv("XDG_RUNTIME_DIR", run))
+}
+
+func (b *bench) snug(args ...string) error {
+	_, err := clocked(filepath.Join(b.dir, "snug"), args...)
+	return err
+}
+
+func (b *bench) onImage(ref string) contender {
+	return func(stdin *os.File, program string) process {
+		return external(stdin, filepath.Join(b.dir, "snug"), "run", "--image", ref, "--", program)
+	}
+}
+
+func (b *bench) againstBubblewrap(tree string) error {
+	help, _ := exec.Command(b.bwrap, "--help").CombinedOutput()
+	if !strings.Contains(string(help), "--tmp-overlay") {
+		fmt.Println("left out: start from an image against bwrap: this bwrap has no --tmp-overlay, which came with 0.11")
+		return nil
 	}
 	onTree := func(stdin *os.File, program string) process {
 		return external(stdin, b.bwrap, "--unshare-all", "--overlay-src", tree, "--tmp-overlay", "/", "--proc", "/proc", "--dev", "/dev", program)
 	}
-	ours, theirs, err := alternate(b.runs, onImage, onTree, "/quit")
-	if err != nil {
-		return fmt.Errorf("%w (bubblewrap has overlays since 0.11)", err)
+	ours, theirs, err := alternate(b.runs, b.onImage("bench"), onTree, "/quit")
+	if err == nil {
+		b.addTimes("start from an image against bwrap", ours, theirs, 0.75)
 	}
-	b.addTimes("start from an image against bwrap", ours, theirs, 0.75)
-	return nil
+	return err
+}
+
+// podman is its command line for an ordinary user who has no session of systemd.
+var podman = []string{"--runtime", "runc", "--cgroup-manager", "cgroupfs", "--events-backend", "none"}
+
+func (b *bench) againstPodman(tree string) error {
+	for _, name := range []string{"podman", "runc"} {
+		if _, err := exec.LookPath(name); err != nil {
+			fmt.Println("left out: start from an image against podman:", err)
+			return nil
+		}
+	}
+	file := filepath.Join(b.dir, "tree.tar")
+	if _, err := clocked("tar", "-C", tree, "-cf", file, "."); err != nil {
+		return err
+	}
+	pod := func(words ...string) []string { return append(podman[:len(podman):len(podman)], words...) }
+	if _, err := clocked("podman", pod("import", file, "localhost/bench")...); err != nil {
+		fmt.Println("left out: start from an image against podman:", err)
+		return nil
+	}
+	defer exec.Command("podman", pod("system", "reset", "--force")...).Run()
+	run := func(stdin *os.File, program string) process {
+		return external(stdin, "podman", pod("run", "--rm", "--network", "none", "localhost/bench", program)...)
+	}
+	ours, theirs, err := alternate(min(b.runs, 20), b.onImage("bench"), run, "/quit")
+	if err == nil {
+		b.addTimes("start from an image against podman run", ours, theirs, 0.05)
+	}
+	return err
+}
+
+// amongOthers compares a start from a large image in a full store with one from a
+// small image: neither may matter.
+func (b *bench) amongOthers() error {
+	file := filepath.Join(b.dir, "large.tar")
+	if err := writeTar(file, b.quit); err != nil {
+		return err
+	}
+	defer os.Remove(file)
+	if err := b.snug("image", "import", "--ids", "single", "--tag", "large", file); err != nil {
+		return err
+	}
+	for i := range 200 {
+		if err := b.snug("image", "tag", "large", fmt.Sprint("other:", i)); err != nil {
+			return err
+		}
+	}
+	large, small, err := alternate(b.runs, b.onImage("other:7"), b.onImage("bench"), "/quit")
+	if err == nil {
+		b.addTimes("start from 300 MB among 200 images against a small one", large, small, 1.1)
+	}
+	return err
 }
 
 // importSize is how large the root file system is that is imported.
 const importSize = 300 << 20
 
-// importImage compares the import of a tar file with tar -x of it.
+// importImage compares the import of a tar file with tar -x of it, and that of an
+// image with umoci unpack.
 func (b *bench) importImage() error {
 	file := filepath.Join(b.dir, "import.tar")
-	if err := writeTar(file); err != nil {
+	if err := writeTar(file, b.quit); err != nil {
 		return err
 	}
+	ours, theirs, err := b.unpackInTurns("tar", func(n string) (ours, theirs []string) {
+		return []string{file}, []string{"tar", "-C", n, "-xf", file}
+	})
+	if err != nil {
+		return err
+	}
+	b.addTimes("import of a tar of 300 MB against tar -x", ours, theirs, 1.2)
+	if err := b.memoryOfImport(file); err != nil {
+		return err
+	}
+	if _, err := exec.LookPath("umoci"); err != nil {
+		fmt.Println("left out: import of an image against umoci unpack:", err)
+		return os.Remove(file)
+	}
+	layout := filepath.Join(b.dir, "layout") + "/"
+	if err := errors.Join(b.home("data-tar0"), b.snug("image", "export", "import", "--output", layout)); err != nil {
+		return err
+	}
+	ours, theirs, err = b.unpackInTurns("image", func(n string) (ours, theirs []string) {
+		return []string{layout}, []string{"umoci", "unpack", "--rootless", "--image", layout + ":latest", filepath.Join(n, "bundle")}
+	})
+	if err != nil {
+		return err
+	}
+	b.addTimes("import of an image of 300 MB against umoci unpack", ours, theirs, 1)
+	return os.Remove(file)
+}
+
+// unpackInTurns imports what words names first, and runs the second command, some
+// times. Nothing is removed in between: where files were just removed, file systems
+// are slow to make new ones, for whoever comes next.
+func (b *bench) unpackInTurns(name string, words func(dir string) (ours, theirs []string)) (ours, theirs []time.Duration, err error) {
 	snug := filepath.Join(b.dir, "snug")
-	var ours, theirs []time.Duration
-	// Nothing is removed in between: where files were just removed, file systems
-	// are slow to make new ones, for whoever comes next.
-	for i := range min(b.runs, 3) {
-		if err := os.Setenv("XDG_DATA_HOME", filepath.Join(b.dir, fmt.Sprint("data-import", i))); err != nil {
-			return err
+	for i := range min(b.runs, 5) {
+		dir := filepath.Join(b.dir, fmt.Sprint("unpacked-", name, i))
+		if err := errors.Join(os.Mkdir(dir, 0o755), b.home(fmt.Sprint("data-", name, i))); err != nil {
+			return nil, nil, err
 		}
-		imported, err := clocked(snug, "image", "import", "--ids", "single", "--tag", "import", file)
+		what, command := words(dir)
+		imported, err := clocked(snug, append([]string{"image", "import", "--ids", "single", "--tag", "import"}, what...)...)
 		if err != nil {
-			return err
+			return nil, nil, err
 		}
-		dir := filepath.Join(b.dir, fmt.Sprint("unpacked", i))
-		if err := os.Mkdir(dir, 0o755); err != nil {
-			return err
-		}
-		unpacked, err := clocked("tar", "-C", dir, "-xf", file)
+		unpacked, err := clocked(command[0], command[1:]...)
 		if err != nil {
-			return err
+			return nil, nil, err
 		}
 		ours, theirs = append(ours, imported), append(theirs, unpacked)
 	}
-	b.addTimes("import of a tar of 300 MB against tar -x", ours, theirs, 1.2)
-	for i := range ours {
-		os.RemoveAll(filepath.Join(b.dir, fmt.Sprint("data-import", i)))
-		os.RemoveAll(filepath.Join(b.dir, fmt.Sprint("unpacked", i)))
+	return ours, theirs, nil
+}
+
+// memoryOfImport measures the helper's, which does the work.
+func (b *bench) memoryOfImport(file string) error {
+	cmd := exec.Command(filepath.Join(b.dir, "snug-image"), "import", "--store="+filepath.Join(b.dir, "data-memory"), "--tag=import", file)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%w: %s", err, out)
 	}
-	return os.Remove(file)
+	const limit = 64 // MB
+	used := float64(cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss) / 1024
+	b.add(target{what: "memory of that import in MB", snug: fmt.Sprintf("%.0f", used), bwrap: fmt.Sprint(limit), value: used / limit, limit: 1})
+	return nil
 }
 
 func clocked(name string, args ...string) (time.Duration, error) {
@@ -92,15 +209,31 @@ func clocked(name string, args ...string) (time.Duration, error) {
 	return time.Since(before), err
 }
 
+// addFile puts a program into a tar.
+func addFile(w *tar.Writer, name, file string) error {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o755, Size: int64(len(text))}); err != nil {
+		return err
+	}
+	_, err = w.Write(text)
+	return err
+}
+
 // writeTar writes a tar of files as a distribution has them: many small ones,
-// some large.
-func writeTar(name string) error {
+// some large, and the program quit.
+func writeTar(name, quit string) error {
 	f, err := os.Create(name)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
 	w := tar.NewWriter(f)
+	if err := addFile(w, "quit", quit); err != nil {
+		return err
+	}
 	noise := make([]byte, 8<<20)
 	rand.NewChaCha8([32]byte{}).Read(noise)
 	sizes := [...]int{200, 1000, 3000, 8000, 20 << 10, 60 << 10, 300 << 10}

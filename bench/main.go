@@ -3,11 +3,10 @@
 // sandbox, in turn, within one run. `make bench` builds it and runs it as an
 // ordinary user.
 //
-//	bench -dir DIR [-runs N] [-only start,bwrap,library,many,binds] [-check]
+//	bench -dir DIR [-runs N] [-only start,bwrap,library,many,binds,image,import] [-check]
 //	bench -dir DIR -only memory -user NAME          as root
-//	bench -dir DIR -only image,import               with snug-image in DIR
 //
-// DIR holds the programs snug and bwrap and profile.toml; bench adds what it needs. The
+// DIR holds the programs snug, snug-image and bwrap and profile.toml; bench adds what it needs. The
 // figures are for reading: only -check makes a missed target a failure.
 package main
 
@@ -48,7 +47,7 @@ func (t target) met() bool {
 func main() {
 	dir := flag.String("dir", "", "`directory` with snug, bwrap and profile.toml")
 	runs := flag.Int("runs", 300, "`pairs` for each median of a start")
-	only := flag.String("only", "start,bwrap,library,many,binds", "measurements, by comma: start, bwrap, library, memory, many, binds, image, import")
+	only := flag.String("only", "start,bwrap,library,many,binds,image,import", "measurements, by comma: start, bwrap, library, memory, many, binds, image, import")
 	user := flag.String("user", "", "`name` of the user to run sandboxes as; for root measuring memory")
 	check := flag.Bool("check", false, "exit 1 when a target is missed")
 	flag.Parse()

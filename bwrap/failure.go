@@ -144,13 +144,13 @@ func (op Operation) message(s Step, text string) string {
 	case s.Call == "mknodat":
 		return "Can't create file at " + op.Dest + ": " + text
 	}
+	if s.Call == "move_mount" && (s.Errno == syscall.EINVAL || s.Errno == syscall.ENOTDIR) {
+		return op.kindMessage()
+	}
 	switch op.Kind {
 	case Bind, ROBind, DevBind, BindFD, ROBindFD:
 		if s.Call == "futex" {
 			return "Race condition binding dirfd"
-		}
-		if s.Call == "move_mount" && (s.Errno == syscall.EINVAL || s.Errno == syscall.ENOTDIR) {
-			return op.kindMessage()
 		}
 		if s.Call == "open_tree" && s.Errno != syscall.EINVAL {
 			return "Can't find source path " + op.Source + ": " + text
@@ -202,13 +202,24 @@ func cOctal(n int) string {
 	return "0" + strconv.FormatInt(int64(n), 8)
 }
 
-// kindMessage is said where one of source and destination is a directory and
-// the other is not.
+// kindMessage is said where one of what is mounted and its destination is a
+// directory and the other is not.
 func (op Operation) kindMessage() string {
-	if info, err := os.Stat(op.Source); err == nil && info.IsDir() {
-		return "Can't mkdir " + op.Dest + ": " + errnoText(syscall.ENOTDIR)
+	if op.mountsFile() {
+		return "Can't create file at " + op.Dest + ": " + errnoText(syscall.EISDIR)
 	}
-	return "Can't create file at " + op.Dest + ": " + errnoText(syscall.EISDIR)
+	return "Can't mkdir " + op.Dest + ": " + errnoText(syscall.ENOTDIR)
+}
+
+func (op Operation) mountsFile() bool {
+	switch op.Kind {
+	case BindData, ROBindData:
+		return true
+	case Bind, ROBind, DevBind, BindFD, ROBindFD:
+		info, err := os.Stat(op.Source)
+		return err != nil || !info.IsDir()
+	}
+	return false
 }
 
 func (op Operation) linkMessage(s Step, text string) string {

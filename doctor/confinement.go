@@ -7,6 +7,7 @@ import (
 	"syscall"
 
 	"github.com/snug-sandbox/snug/internal/host"
+	ll "github.com/snug-sandbox/snug/landlock"
 )
 
 // confinement is about what holds the command back inside, and what holds us
@@ -19,7 +20,7 @@ func seccomp(s seen) Check {
 		return c
 	}
 	c.State, c.Found = Missing, "filters are refused: "+s.seccomp.Error()
-	c.Breaks = "forbidding nested user namespaces where /proc/sys cannot be written"
+	c.Breaks = "every sandbox but with seccomp = \"none\" in [security]"
 	c.Mend = "boot a kernel with CONFIG_SECCOMP_FILTER=y"
 	return c
 }
@@ -27,9 +28,9 @@ func seccomp(s seen) Check {
 func landlock(s seen) Check {
 	c := Check{Name: "Landlock", State: OK, Found: fmt.Sprintf("ABI %d", s.landlock)}
 	if s.landlockNo == nil {
-		return c
+		return landlockLacks(c, s.landlock)
 	}
-	c.State, c.Breaks = Missing, "nothing in this version, which does not use it"
+	c.State, c.Breaks = Missing, "the second wall around files, --no-namespaces, and landlock = \"require\" in [security]"
 	switch {
 	case errors.Is(s.landlockNo, syscall.EOPNOTSUPP):
 		c.Found = "built into the kernel, but switched off when it was started"
@@ -40,6 +41,23 @@ func landlock(s seen) Check {
 	default:
 		c.Found = s.landlockNo.Error()
 	}
+	return c
+}
+
+// landlockLacks tells what an older version of the interface cannot hold.
+func landlockLacks(c Check, abi int) Check {
+	whole := ll.Wall{Files: true, TCP: true, Signals: true, Sockets: true}
+	held, lacks := whole.On(abi)
+	if len(lacks) == 0 {
+		c.Found += ": files, TCP, signals and abstract sockets can be held"
+		return c
+	}
+	c.State, c.Found = Limited, c.Found+" cannot hold "+strings.Join(lacks, ", ")
+	c.Breaks = "the second wall around these, and landlock = \"require\" in [security]"
+	if !held.Files {
+		c.Breaks = "the second wall around these, --no-namespaces, and landlock = \"require\" in [security]"
+	}
+	c.Mend = "boot Linux 6.12 or newer"
 	return c
 }
 

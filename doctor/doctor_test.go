@@ -62,7 +62,7 @@ func well() seen {
 
 // refuse makes every sandbox fail as err.
 func (s *seen) refuse(err error) {
-	s.sandbox, s.withoutProc, s.overlay, s.idRange = err, err, errNotTried, errNotTried
+	s.sandbox, s.withoutProc, s.bare, s.overlay, s.idRange = err, err, err, errNotTried, errNotTried
 }
 
 var hosts = map[string]func(s *seen){
@@ -283,7 +283,8 @@ func TestWhatIsTried(t *testing.T) {
 		{"all is well", func(*seen) {}, func(spec.Spec) bool { return false }, 4},
 		{"no ranges", func(s *seen) { s.SubUIDs = nil }, func(spec.Spec) bool { return false }, 3},
 		{"helpers without power", func(s *seen) { s.NoNewPrivs = true }, func(spec.Spec) bool { return false }, 3},
-		{"nothing works", func(*seen) {}, func(spec.Spec) bool { return true }, 2},
+		{"nothing works", func(*seen) {}, func(spec.Spec) bool { return true }, 3},
+		{"only without namespaces", func(*seen) {}, func(s spec.Spec) bool { return !s.Namespaces.None }, 3},
 		{"only without proc", func(*seen) {}, func(s spec.Spec) bool { return len(s.Mounts) == 0 }, 5},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -304,6 +305,9 @@ func TestWhatIsTried(t *testing.T) {
 			}
 			if tt.name == "only without proc" && (s.withoutProc != nil || !judge(s).OK) {
 				t.Errorf("got %v", s.withoutProc)
+			}
+			if tt.name == "only without namespaces" && (s.bare != nil || !strings.Contains(smallest(s)[0].Breaks, "--no-namespaces, which ran")) {
+				t.Errorf("got %v, %+v", s.bare, smallest(s))
 			}
 		})
 	}

@@ -143,10 +143,21 @@ func overlay(s seen) Check {
 		c.Found = s.overlay.Error()
 	}
 	c.State, c.Breaks = Missing, "overlay in [rootfs], and mounts of type overlay"
+	if s.works() {
+		c.State, c.Breaks = Limited, "mounts of type overlay; for images and overlay in [rootfs] "+s.instead()+" stands in"
+	}
 	if s.overlay != errNotTried && !s.overlayFS {
 		c.Mend = "sudo modprobe overlay"
 	}
 	return c
+}
+
+// instead is what stands in for overlayfs.
+func (s seen) instead() string {
+	if s.programs["fuse-overlayfs"] != "" && s.fuse == nil {
+		return "fuse-overlayfs"
+	}
+	return "a copy of the image (only of an image)"
 }
 
 // smallest is the proof of the rest.
@@ -157,6 +168,9 @@ func smallest(s seen) []Check {
 	}
 	c = refused(c, asProblem(s.sandbox))
 	c.Breaks = everything
+	if s.bare == nil {
+		c.Breaks = "every sandbox but those of snug run --no-namespaces, which ran: Landlock and the filter hold what they can there"
+	}
 	if s.withoutProc == nil {
 		c.State = Limited
 		c.Breaks = "every sandbox with a procfs of its own; with a mount of type proc, target = \"/proc\" and fallback = \"bind\" it ran"

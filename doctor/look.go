@@ -10,6 +10,7 @@ import (
 	"github.com/snug-sandbox/snug"
 	"github.com/snug-sandbox/snug/internal/host"
 	"github.com/snug-sandbox/snug/mounts"
+	ns "github.com/snug-sandbox/snug/namespaces"
 	"github.com/snug-sandbox/snug/network"
 	"github.com/snug-sandbox/snug/spec"
 	"github.com/snug-sandbox/snug/userns"
@@ -31,6 +32,7 @@ type seen struct {
 	seccomp    error
 	tun        error
 	overlayFS  bool // the kernel has overlayfs loaded
+	fuse       error
 
 	cgroup      string // the directory that may be divided
 	cgroupFrom  string // how the caller comes by it
@@ -48,6 +50,7 @@ type seen struct {
 	idRange     error // one that maps a range; tried when all that it takes is there
 	overlay     error // one with an overlay; tried when sandbox worked
 	private     error // one with a private network; the same
+	bare        error // one without namespaces; tried when the others failed
 }
 
 // runner runs a sandbox that does nothing, and returns why it could not.
@@ -71,6 +74,7 @@ func look(ctx context.Context, run runner) seen {
 	s.landlock, s.landlockNo = host.LandlockABI()
 	s.seccomp = host.ProbeSeccomp()
 	s.tun = host.ProbeTun()
+	s.fuse = host.ProbeFuse()
 	s.overlayFS = host.HasFilesystem("overlay")
 	if f, err := host.Gather(host.Want{Cgroup: true}); err == nil {
 		f = f.WithScope()
@@ -87,11 +91,12 @@ func look(ctx context.Context, run runner) seen {
 }
 
 func (s *seen) runSandboxes(ctx context.Context, run runner) {
-	s.withoutProc, s.idRange, s.overlay, s.private = errNotTried, errNotTried, errNotTried, errNotTried
+	s.withoutProc, s.idRange, s.overlay, s.private, s.bare = errNotTried, errNotTried, errNotTried, errNotTried, errNotTried
 	var table []mounts.Mount
 	if s.sandbox = run(ctx, spec.Spec{}); s.sandbox != nil {
 		table = []mounts.Mount{{Type: mounts.Proc, Target: "/proc", Fallback: "bind"}}
 		if s.withoutProc = run(ctx, spec.Spec{Mounts: table}); s.withoutProc != nil {
+			s.bare = run(ctx, spec.Spec{Namespaces: ns.Config{None: true}})
 			return
 		}
 	}

@@ -26,7 +26,13 @@ func programs(s seen) []Check {
 		if c.Found == "" {
 			c.State, c.Found = Missing, "not found"
 			c.Breaks = "nothing in this version; it is one way to have " + h.use
+			if h.name == "fuse-overlayfs" {
+				c.Breaks = "nothing where overlayfs works; else images are copied instead"
+			}
 			c.Mend = s.Distro.Install(h.name)
+		} else if h.name == "fuse-overlayfs" && s.fuse != nil {
+			c.State, c.Found = Limited, c.Found+", and /dev/fuse: "+s.fuse.Error()
+			c.Breaks, c.Mend = "nothing where overlayfs works; else images are copied instead", "sudo modprobe fuse; sudo chmod 666 /dev/fuse"
 		}
 		checks = append(checks, c)
 	}

@@ -25,8 +25,8 @@ type Adding struct {
 }
 
 type layer struct {
-	ids    IDs
-	diffID string
+	ids IDs
+	key string
 }
 
 // needs is the file of an Adding that names the layers it found in the store.
@@ -38,6 +38,7 @@ func (s *Store) Begin() (*Adding, error) {
 		return nil, err
 	}
 	s.sweep()
+	s.settle()
 	lock, err := s.lock(shared)
 	if err != nil {
 		return nil, err
@@ -68,40 +69,42 @@ func (a *Adding) Room() (dir, recipe string, err error) {
 }
 
 // Reserve reports whether the store has the layer, which then stays.
-func (a *Adding) Reserve(ids IDs, diffID string) (bool, error) {
+func (a *Adding) Reserve(ids IDs, key string) (bool, error) {
 	lock, err := a.store.lock(shared)
 	if err != nil {
 		return false, err
 	}
 	defer lock.Close()
-	if !a.store.HasLayer(ids, diffID) {
-		return false, nil
+	if id, err := layerID(key); err != nil || a.store.suspect(id) || !a.store.HasLayer(ids, key) {
+		return false, err
 	}
-	return true, a.note(ids, diffID)
+	return true, a.note(ids, key)
 }
 
 // note has the layer stay as long as a is open.
-func (a *Adding) note(ids IDs, diffID string) error {
+func (a *Adding) note(ids IDs, key string) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	f, err := os.OpenFile(filepath.Join(a.dir, needs), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
 	}
-	_, err = f.WriteString(diffID + "\n")
-	a.layers = append(a.layers, layer{ids, diffID})
+	_, err = f.WriteString(key + "\n")
+	a.layers = append(a.layers, layer{ids, key})
 	return errors.Join(err, f.Close())
 }
 
 // Add puts a layer that is complete, in the room that it was given, to where
 // layers are. It is not a part of an image yet, and who has to begin again finds
 // it there. If somebody else was quicker, theirs is as good.
-func (a *Adding) Add(ids IDs, diffID, dir, recipe string) error {
-	place, err := a.store.LayerDir(ids, diffID)
-	if err != nil {
-		return err
+// A layer that nothing can be compared with later, as its recipe is lossy, is
+// forced to the disk.
+func (a *Adding) Add(ids IDs, key, dir, recipe string, lossy bool) error {
+	place, err := a.store.LayerDir(ids, key)
+	if err == nil && lossy {
+		err = syncFilesystem(a.lock)
 	}
-	if err := syncFilesystem(a.lock); err != nil {
+	if err != nil {
 		return err
 	}
 	lock, err := a.store.lock(shared)
@@ -109,18 +112,26 @@ func (a *Adding) Add(ids IDs, diffID, dir, recipe string) error {
 		return err
 	}
 	defer lock.Close()
-	if err := a.note(ids, diffID); err != nil {
+	id := filepath.Base(place)
+	bad := a.store.suspect(id)
+	if err := a.store.markFresh(id, bootID()); err != nil {
 		return err
 	}
-	recipePlace, _ := a.store.RecipePath(diffID)
+	if err := a.note(ids, key); err != nil {
+		return err
+	}
+	recipePlace, _ := a.store.RecipePath(key)
 	if err := os.Rename(recipe, recipePlace); err != nil {
 		return err
+	}
+	if bad {
+		os.Rename(place, filepath.Join(a.dir, "bad-"+string(ids))) // goes with a
 	}
 	err = os.Rename(dir, place)
 	if errors.Is(err, fs.ErrExist) || errors.Is(err, unix.ENOTEMPTY) {
 		return nil
 	}
-	return errors.Join(err, syncDir(filepath.Dir(recipePlace)), syncDir(filepath.Dir(place)))
+	return err
 }
 
 // Commit makes ref stand for the image whose layers were added or reserved.
@@ -131,8 +142,8 @@ func (a *Adding) Commit(ref string, manifest, config []byte) error {
 	}
 	defer lock.Close()
 	for _, l := range a.layers {
-		if !a.store.HasLayer(l.ids, l.diffID) {
-			return &problem.Problem{What: "layer " + l.diffID, Why: "was removed while the image was added", Fix: "try again"}
+		if !a.store.HasLayer(l.ids, l.key) {
+			return &problem.Problem{What: "layer " + l.key, Why: "was removed while the image was added", Fix: "try again"}
 		}
 	}
 	for _, text := range [][]byte{config, manifest} {
@@ -145,7 +156,7 @@ func (a *Adding) Commit(ref string, manifest, config []byte) error {
 
 // Close removes what was not committed.
 func (a *Adding) Close() error {
-	return errors.Join(removeTree(a.dir), a.lock.Close())
+	return errors.Join(RemoveTree(a.dir), a.lock.Close())
 }
 
 // syncFilesystem has everything written so far survive a loss of power
@@ -154,8 +165,8 @@ func syncFilesystem(f *os.File) error {
 	return unix.Syncfs(int(f.Fd()))
 }
 
-// removeTree removes a tree whose directories may forbid it.
-func removeTree(dir string) error {
+// RemoveTree removes a tree whose directories may forbid it.
+func RemoveTree(dir string) error {
 	err := os.RemoveAll(dir)
 	if !errors.Is(err, fs.ErrPermission) {
 		return err

@@ -200,9 +200,12 @@ func (i *Image) read() error {
 // Close lets go of the image.
 func (i *Image) Close() error { return i.lock.Close() }
 
+// Keys returns the keys of the layers, the lowest first.
+func (i *Image) Keys(ids IDs) []string { return i.store.Keys(ids, i.Config.RootFS.DiffIDs) }
+
 // Has reports whether the image's layers are unpacked with these ids.
 func (i *Image) Has(ids IDs) bool {
-	return !slices.ContainsFunc(i.Config.RootFS.DiffIDs, func(d string) bool { return !i.store.HasLayer(ids, d) })
+	return !slices.ContainsFunc(i.Keys(ids), func(key string) bool { return !i.store.HasLayer(ids, key) })
 }
 
 // Layers returns the directories of the layers, the topmost first, as overlayfs
@@ -210,8 +213,8 @@ func (i *Image) Has(ids IDs) bool {
 // refuses one directory in two places.
 func (i *Image) Layers(ids IDs) ([]string, error) {
 	var dirs []string
-	for _, diffID := range slices.Backward(i.Config.RootFS.DiffIDs) {
-		dir, err := i.store.LayerDir(ids, diffID)
+	for _, key := range slices.Backward(i.Keys(ids)) {
+		dir, err := i.store.LayerDir(ids, key)
 		if err != nil {
 			return nil, err
 		}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestNormal(t *testing.T) {
@@ -69,7 +70,7 @@ func addImage(t testing.TB, s *Store, ref string, words ...string) string {
 		}
 		dir, recipe, err := a.Room()
 		if err == nil {
-			err = errors.Join(os.WriteFile(filepath.Join(dir, word), nil, 0o600), os.WriteFile(recipe, nil, 0o600), a.Add(Single, diffID, dir, recipe))
+			err = errors.Join(os.WriteFile(filepath.Join(dir, word), nil, 0o600), os.WriteFile(recipe, nil, 0o600), a.Add(Single, diffID, dir, recipe, false))
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -235,5 +236,68 @@ func TestCheckName(t *testing.T) {
 		if err := CheckName(name); (err == nil) != ok {
 			t.Errorf("%q: %v", name, err)
 		}
+	}
+}
+
+// A layer that was added before the machine lost power is used again when
+// somebody has looked at it.
+func TestALayerOfAnotherBoot(t *testing.T) {
+	s := newStore(t)
+	addImage(t, s, "a:1", "one", "two")
+	diffID := Digest([]byte("two"))
+	id, _ := layerID(diffID)
+	settled := func() error {
+		i, err := s.Use("a:1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer i.Close()
+		return i.Settled()
+	}
+	if err := settled(); err != nil {
+		t.Error("in this boot:", err)
+	}
+	if err := s.Checked(diffID); err != nil {
+		t.Error(err)
+	}
+	if _, fresh := s.freshIn(id); !fresh {
+		t.Error("what was read in this boot may not be on the disk yet")
+	}
+	for _, boot := range []string{"another", ""} {
+		if err := os.WriteFile(s.path("fresh", id), []byte(boot), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := settled(); !errors.Is(err, ErrUnchecked) {
+			t.Errorf("boot %q: %v", boot, err)
+		}
+		if err := s.Checked(diffID); err != nil {
+			t.Error(err)
+		}
+		if err := settled(); err != nil {
+			t.Errorf("after it was checked: %v", err)
+		}
+	}
+}
+
+func TestLayersSettle(t *testing.T) {
+	s := newStore(t)
+	addImage(t, s, "a:1", "one", "two")
+	id, _ := layerID(Digest([]byte("one")))
+	old := time.Now().Add(-2 * settleAfter)
+	if err := os.Chtimes(s.path("fresh", id), old, old); err != nil {
+		t.Fatal(err)
+	}
+	s.settle()
+	if left, _ := os.ReadDir(s.path("fresh")); len(left) != 1 || left[0].Name() == id {
+		t.Error(left)
+	}
+	if err := s.RemoveRef("a:1"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Collect(); err != nil {
+		t.Fatal(err)
+	}
+	if left, _ := os.ReadDir(s.path("fresh")); len(left) != 0 {
+		t.Error("left when its layer is gone:", left)
 	}
 }

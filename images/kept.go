@@ -24,6 +24,28 @@ type Kept struct {
 	lock *os.File // exclusive, on dir: overlayfs wants a directory for itself
 }
 
+// Tree returns the directory that holds all files, the image's too, where they
+// were copied; else it is empty.
+func (k *Kept) Tree() string {
+	dir := filepath.Join(k.dir, "tree")
+	if _, err := os.Lstat(dir); err != nil {
+		return ""
+	}
+	return dir
+}
+
+// Fuse reports whether fuse-overlayfs wrote to the upper directory, whose marks
+// overlayfs does not know.
+func (k *Kept) Fuse() bool {
+	_, err := os.Lstat(filepath.Join(k.dir, "fuse"))
+	return err == nil
+}
+
+// SetFuse has Fuse report true from now on.
+func (k *Kept) SetFuse() error {
+	return os.WriteFile(filepath.Join(k.dir, "fuse"), nil, 0o600)
+}
+
 // Upper returns the directory that holds what was written.
 func (k *Kept) Upper() string { return filepath.Join(k.dir, "upper") }
 
@@ -49,7 +71,7 @@ func (s *Store) Keep(name string, i *Image, ids IDs) (*Kept, error) {
 	}
 	k, err := s.open(name)
 	if errors.Is(err, fs.ErrNotExist) && i != nil {
-		if err := s.begin(name, i, ids); err != nil {
+		if err := s.begin(name, i, ids, makeUpper); err != nil {
 			return nil, err
 		}
 		k, err = s.open(name)
@@ -91,24 +113,57 @@ func (s *Store) readKept(name string) (*Kept, error) {
 	return &Kept{Name: name, Base: words[0], IDs: IDs(words[1]), Ref: words[2], dir: dir}, nil
 }
 
+// KeepCopy begins what is kept under a name with a copy of the image, which fill
+// makes in an empty directory. What is there of the name already stays.
+func (s *Store) KeepCopy(name string, i *Image, ids IDs, fill func(dir string) error) error {
+	if err := CheckName(name); err != nil {
+		return err
+	}
+	if keep, err := s.emptyUpper(name); keep || err != nil {
+		return err
+	}
+	return s.begin(name, i, ids, func(dir string) error {
+		tree := filepath.Join(dir, "tree")
+		return errors.Join(os.Mkdir(tree, 0o755), fill(tree))
+	})
+}
+
+// emptyUpper removes what is kept under a name when it is an upper directory that
+// nothing was written to. It reports whether something stays.
+func (s *Store) emptyUpper(name string) (stays bool, err error) {
+	k, err := s.open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer k.Close()
+	if names, err := os.ReadDir(k.Upper()); k.Tree() != "" || err != nil || len(names) > 0 {
+		return true, nil
+	}
+	return false, RemoveTree(k.dir)
+}
+
+// makeUpper makes what an overlay writes to.
+func makeUpper(dir string) error {
+	return errors.Join(os.Mkdir(filepath.Join(dir, "upper"), 0o755), os.Mkdir(filepath.Join(dir, "work"), 0o755))
+}
+
 // begin makes the directories of a name, all at once.
-func (s *Store) begin(name string, i *Image, ids IDs) error {
-	lock, err := s.lock(shared)
+func (s *Store) begin(name string, i *Image, ids IDs, fill func(dir string) error) error {
+	a, err := s.Begin()
 	if err != nil {
 		return err
 	}
-	defer lock.Close()
-	tmp, err := os.MkdirTemp(s.path("tmp"), "keep-")
-	if err != nil {
+	defer a.Close()
+	tmp := filepath.Join(a.Dir(), "keep")
+	if err := os.Mkdir(tmp, 0o700); err != nil {
 		return err
 	}
-	defer os.RemoveAll(tmp)
 	text := strings.Join([]string{i.Digest, string(ids), i.Ref}, " ") + "\n"
 	err = os.WriteFile(filepath.Join(tmp, "base"), []byte(text), 0o600)
-	for _, dir := range []string{"upper", "work"} {
-		err = errors.Join(err, os.Mkdir(filepath.Join(tmp, dir), 0o755))
-	}
-	if err != nil {
+	if err := errors.Join(err, fill(tmp)); err != nil {
 		return err
 	}
 	err = os.Rename(tmp, s.path("kept", name))
@@ -144,5 +199,5 @@ func (s *Store) Forget(name string) error {
 	if err := os.Rename(k.dir, trash); err != nil {
 		return err
 	}
-	return removeTree(trash)
+	return RemoveTree(trash)
 }

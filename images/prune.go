@@ -16,7 +16,7 @@ func (s *Store) sweep() {
 		return
 	}
 	defer lock.Close()
-	s.abandoned(func(name string) { removeTree(name) }, nil)
+	s.abandoned(func(name string) { RemoveTree(name) }, nil)
 }
 
 // abandoned calls gone for everything in tmp that no process holds, and used for
@@ -94,7 +94,7 @@ func (s *Store) live() (map[string]bool, error) {
 			s.keep(live, "sha256:"+b.Name())
 		}
 	}
-	s.abandoned(func(name string) { removeTree(name) }, func(name string) {
+	s.abandoned(func(name string) { RemoveTree(name) }, func(name string) {
 		list, _ := os.ReadFile(filepath.Join(name, needs))
 		for diffID := range strings.Lines(string(list)) {
 			if id, err := layerID(strings.TrimSpace(diffID)); err == nil {
@@ -119,9 +119,11 @@ func (s *Store) keep(live map[string]bool, digest string) {
 	if err != nil || json.Unmarshal(text, &c) != nil {
 		return
 	}
-	for _, diffID := range c.RootFS.DiffIDs {
-		if id, err := layerID(diffID); err == nil {
-			live[id] = true
+	for n, diffID := range c.RootFS.DiffIDs {
+		for _, key := range []string{diffID, ChainID(c.RootFS.DiffIDs[:n+1])} {
+			if id, err := layerID(key); err == nil {
+				live[id] = true
+			}
 		}
 	}
 }
@@ -129,7 +131,7 @@ func (s *Store) keep(live map[string]bool, digest string) {
 // discard removes what is not live. A layer's directory is first moved away, so
 // that it is never seen with a part of its files.
 func (s *Store) discard(live map[string]bool) (freed Freed, err error) {
-	for _, kind := range []string{"blobs", "layers/single", "layers/range", "recipes"} {
+	for _, kind := range []string{"blobs", "layers/single", "layers/range", "recipes", "fresh"} {
 		entries, readErr := os.ReadDir(s.path(kind))
 		err = errors.Join(err, readErr)
 		for _, e := range entries {
@@ -142,7 +144,7 @@ func (s *Store) discard(live map[string]bool) (freed Freed, err error) {
 				continue
 			}
 			freed.count(kind, trash)
-			err = errors.Join(err, removeTree(trash))
+			err = errors.Join(err, RemoveTree(trash))
 		}
 	}
 	return freed, err
@@ -158,4 +160,30 @@ func (f *Freed) count(kind, trash string) {
 	case "layers/single", "layers/range":
 		f.Layers++
 	}
+}
+
+// Unnamed lists the images that Collect removes: those that have no name, are not
+// in use and are under no kept snapshot.
+func (s *Store) Unnamed() ([]string, error) {
+	if err := s.Create(); err != nil {
+		return nil, err
+	}
+	lock, err := s.lock(exclusive)
+	if err != nil {
+		return nil, err
+	}
+	defer lock.Close()
+	live, err := s.live()
+	if err != nil {
+		return nil, err
+	}
+	blobs, err := os.ReadDir(s.path("blobs"))
+	var list []string
+	for _, b := range blobs {
+		digest := "sha256:" + b.Name()
+		if i, err := s.Look(digest); !live[b.Name()] && err == nil && i.Manifest.Config.Digest != "" {
+			list = append(list, digest)
+		}
+	}
+	return list, err
 }

@@ -122,6 +122,10 @@ func (s *Store) Find(ref string) (string, error) {
 		if digest, err := s.findShort(name); digest != "" || err != nil {
 			return digest, err
 		}
+		if other := s.otherTag(name); other != "" {
+			missing.Why += " with the tag " + name[strings.LastIndexByte(name, ':')+1:]
+			missing.Fix = other + ", which is there; or " + missing.Fix
+		}
 	} else if _, digest, _ := strings.Cut(ref, "@"); digest == "" && !strings.HasPrefix(ref, "sha256:") {
 		return "", err
 	}
@@ -133,6 +137,18 @@ func (s *Store) Find(ref string) (string, error) {
 		return "", missing
 	}
 	return s.findDigits(ref, digits, missing)
+}
+
+// otherTag returns a name that differs from one in its tag alone.
+func (s *Store) otherTag(name string) string {
+	repository := name[:strings.LastIndexByte(name, ':')+1]
+	refs, _ := s.Refs()
+	for _, r := range refs {
+		if repository != "" && strings.HasPrefix(r.Name, repository) && !strings.Contains(name, "@") {
+			return r.Name
+		}
+	}
+	return ""
 }
 
 // findShort looks for a name that is this one on some registry. Archives of

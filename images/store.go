@@ -9,6 +9,7 @@
 //	                   specification has them, under their SHA-256
 //	layers/IDS/ID      a layer as a directory that overlayfs takes (userxattr)
 //	recipes/ID         how to put the layer's tar stream together again
+//	fresh/ID           a layer that may not be on the disk yet: the boot it is of
 //	tmp/NAME           what is being added, locked by who adds it
 //	kept/NAME          what a sandbox wrote, under the name that it was given
 //	mnt                an empty directory to mount an image on, in a sandbox
@@ -26,6 +27,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -79,7 +81,7 @@ func (s *Store) Create() error {
 	if err := s.private(); err != nil {
 		return err
 	}
-	for _, name := range []string{"refs", "blobs", "layers/single", "layers/range", "recipes", "tmp", "kept", "mnt"} {
+	for _, name := range []string{"refs", "blobs", "layers/single", "layers/range", "recipes", "fresh", "tmp", "kept", "mnt"} {
 		if err := os.MkdirAll(s.path(name), 0o700); err != nil {
 			return err
 		}
@@ -141,21 +143,55 @@ func digestHex(digest string) (string, error) {
 	return raw, nil
 }
 
+// A layer is known by its key, which is a digest: that of its stream, its diff ID,
+// and all images share it. What took something over from the layers below when it
+// was unpacked is for the images alone that have the same ones below: its key is
+// the digest of the whole stack, the chain ID (OCI image specification). Else an
+// image could give a file of its own to others.
+
+// ChainID returns the digest of a stack of layers, the lowest first.
+func ChainID(diffIDs []string) string {
+	chain := ""
+	for i, diffID := range diffIDs {
+		if i == 0 {
+			chain = diffID
+			continue
+		}
+		chain = Digest([]byte(chain + " " + diffID))
+	}
+	return chain
+}
+
+// Keys returns the keys of a stack of layers, the lowest first.
+func (s *Store) Keys(ids IDs, diffIDs []string) []string {
+	keys := slices.Clone(diffIDs)
+	chain := ""
+	for i, diffID := range diffIDs {
+		if chain = ChainID([]string{chain, diffID}); i == 0 {
+			chain = diffID
+		}
+		if i > 0 && s.HasLayer(ids, chain) {
+			keys[i] = chain
+		}
+	}
+	return keys
+}
+
 // LayerDir returns where the layer's files are, or would be.
-func (s *Store) LayerDir(ids IDs, diffID string) (string, error) {
-	id, err := layerID(diffID)
+func (s *Store) LayerDir(ids IDs, key string) (string, error) {
+	id, err := layerID(key)
 	return s.path("layers", string(ids), id), err
 }
 
 // RecipePath returns where the layer's recipe is, or would be.
-func (s *Store) RecipePath(diffID string) (string, error) {
-	id, err := layerID(diffID)
+func (s *Store) RecipePath(key string) (string, error) {
+	id, err := layerID(key)
 	return s.path("recipes", id), err
 }
 
 // HasLayer reports whether the layer is there, complete.
-func (s *Store) HasLayer(ids IDs, diffID string) bool {
-	dir, err := s.LayerDir(ids, diffID)
+func (s *Store) HasLayer(ids IDs, key string) bool {
+	dir, err := s.LayerDir(ids, key)
 	if err != nil {
 		return false
 	}

@@ -29,6 +29,10 @@ type Config struct {
 	// error). Where the command may mount, with nested_userns or CAP_SYS_ADMIN,
 	// files are left to the mounts, because Landlock forbids every mount.
 	Landlock string `toml:"landlock"`
+
+	// OpenAbstract leaves abstract sockets alone: a client of X11 gives up when
+	// one is refused.
+	OpenAbstract bool `toml:"-"`
 }
 
 // Validate reports what makes no sense on any machine.
@@ -71,6 +75,7 @@ type Rule struct {
 	Path   string
 	Access Access
 	Dir    bool // it is surely a directory, if it is there
+	Needed bool // that it is not there is an error
 }
 
 // Open gives access to a file that the command already has open: its path in
@@ -179,7 +184,12 @@ func planRule(r Rule, set program.Reg, abi int, p *plan.Builder) {
 	word := attr
 	word.Value += 8
 	open := p.Do(label, plan.Openat, plan.Cwd, p.Text(r.Path), plan.Bits(unix.O_PATH|unix.O_CLOEXEC, &plan.OpenFlags), plan.Num(0)).
-		Accept(syscall.ENOENT, syscall.ENOTDIR, syscall.EACCES).Store(word)
+		Store(word)
+	if r.Needed {
+		open.Help(neededHelp)
+	} else {
+		open.Accept(syscall.ENOENT, syscall.ENOTDIR, syscall.EACCES)
+	}
 	fd := open.Keep("path")
 	add := func(at program.Arg) plan.Step {
 		return p.Do(label, plan.LandlockRule, plan.Reg(set), plan.Num(pathBeneath), at, plan.Num(0))
@@ -201,6 +211,16 @@ func planRule(r Rule, set program.Reg, abi int, p *plan.Builder) {
 	p.Close(fd)
 	open.ElseHere()
 }
+
+var neededHelp = &program.Help{Errno: syscall.ENOENT, Why: "it does not exist", Fix: "create it, or set optional = true for the mount",
+	Next: &program.Help{Errno: syscall.EACCES, Why: "it cannot be reached with the caller's permissions"}}
+
+// Noexec is a without the right to execute.
+func (a Access) Noexec() Access { return a &^ execute }
+
+// Truncates reports whether version abi of the interface knows truncate(2): for
+// an older one any file of the user can be emptied by its path.
+func Truncates(abi int) bool { return known(abi)&truncate != 0 }
 
 // String is what a person calls the access.
 func (a Access) String() string {

@@ -13,7 +13,7 @@ import (
 
 // everything is a wall with all its parts.
 func everything() Wall {
-	return Wall{Files: true, Signals: true, Sockets: true, TCP: true, Rules: []Rule{{"/", Read, true}, {"/data", All, false}}, Open: []Open{{1, Change}}}
+	return Wall{Files: true, Signals: true, Sockets: true, TCP: true, Rules: []Rule{{Path: "/", Access: Read, Dir: true}, {Path: "/data", Access: All}}, Open: []Open{{1, Change}}}
 }
 
 func TestWhatEachVersionHolds(t *testing.T) {
@@ -69,18 +69,18 @@ func TestWhenThereIsNoWall(t *testing.T) {
 		config Config
 		wall   Wall
 		abi    int
-	}{{Config{Landlock: No}, everything(), 7}, {Config{}, everything(), 0}, {Config{}, Wall{}, 7}, {Config{Require}, Wall{}, 0}} {
+	}{{Config{Landlock: No}, everything(), 7}, {Config{}, everything(), 0}, {Config{}, Wall{}, 7}, {Config{Landlock: Require}, Wall{}, 0}} {
 		if _, calls := planned(t, c.config, c.wall, c.abi); calls != nil {
 			t.Errorf("%+v: %v", c, calls)
 		}
 	}
 	var p *problem.Problem
 	for abi := range 6 {
-		if err := (Config{Require}).Plan(everything(), abi, plan.NewBuilder(nil)); !errors.As(err, &p) || p.Why == "" || p.Fix == "" {
+		if err := (Config{Landlock: Require}).Plan(everything(), abi, plan.NewBuilder(nil)); !errors.As(err, &p) || p.Why == "" || p.Fix == "" {
 			t.Errorf("version %d: %v", abi, err)
 		}
 	}
-	if (Config{"maybe"}).Validate() == nil || (Config{Require}).Validate() != nil {
+	if (Config{Landlock: "maybe"}).Validate() == nil || (Config{Landlock: Require}).Validate() != nil {
 		t.Error("words")
 	}
 }

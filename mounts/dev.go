@@ -5,7 +5,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/snug-sandbox/snug/internal/child"
 	"github.com/snug-sandbox/snug/internal/plan"
 	"github.com/snug-sandbox/snug/internal/program"
 )
@@ -13,6 +12,9 @@ import (
 // deviceNodes are the devices of a minimal /dev. They are bound from the host,
 // because a user namespace cannot make device nodes.
 var deviceNodes = [...]string{"null", "zero", "full", "random", "urandom", "tty"}
+
+// DeviceNodes returns the names of the devices in a minimal /dev.
+func DeviceNodes() []string { return deviceNodes[:] }
 
 // deviceLinks are the links that programs expect in /dev.
 var deviceLinks = [...]struct{ name, text string }{
@@ -135,8 +137,7 @@ func PlanTerminal(dir program.Arg, path string, p *plan.Builder) program.Reg {
 		Store(number).Keep("master")
 	p.Do(label, plan.Ioctl, plan.Reg(master), plan.Hex(unix.TIOCSPTLCK), p.Space(8))
 	slave := p.Do(label, plan.Ioctl, plan.Reg(master), plan.Hex(unix.TIOCGPTPEER), plan.Bits(unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, &plan.OpenFlags)).Keep("terminal")
-	p.SendFile("hand the terminal to the parent", child.MsgTerminal, control)
-	p.Terminal = true
+	p.SendFile("hand the terminal to the parent", control, plan.RightsSize)
 	p.Close(master)
 	return slave
 }

@@ -19,6 +19,14 @@ const (
 	OverlayKeep     = "keep"     // writable; what is written is kept in Upper
 )
 
+// Values of Rootfs.Driver.
+const (
+	DriverAuto   = ""       // the kernel's overlayfs; where that is refused, one of the others
+	DriverKernel = "kernel" // overlayfs
+	DriverFuse   = "fuse"   // fuse-overlayfs(1)
+	DriverCopy   = "copy"   // a copy of all files
+)
+
 // Rootfs is the table [rootfs]: what lies under everything else.
 type Rootfs struct {
 	// Base is "system" (default): /usr, /bin, /sbin, /lib*, /etc, /opt and
@@ -54,6 +62,16 @@ type Rootfs struct {
 	// Work is overlayfs's work directory, on the same file system as Upper.
 	// Default: Upper with ".work" appended.
 	Work string `toml:"work"`
+
+	// Driver is what lays Overlay over the root: "kernel" (overlayfs), "fuse"
+	// (fuse-overlayfs, which has to be installed, and /dev/fuse), or "copy" (of
+	// an image only: all its files are copied, or share their blocks where the
+	// file system can do that). Default: "kernel", and where the kernel refuses
+	// that the first of the others that works, which a note says.
+	Driver string `toml:"driver"`
+
+	// Copy is the directory that Image was copied to, for this sandbox alone.
+	Copy string `toml:"-"`
 
 	// Writable leaves the root writable: the tmpfs of the bases "system" and
 	// "empty", or the directory Path itself. Default false.

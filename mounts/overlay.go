@@ -1,7 +1,6 @@
 package mounts
 
 import (
-	"path"
 	"strconv"
 	"strings"
 	"syscall"
@@ -12,6 +11,9 @@ import (
 	"github.com/snug-sandbox/snug/internal/problem"
 	"github.com/snug-sandbox/snug/internal/program"
 )
+
+// OverlayLabel begins the labels of what makes the root an overlayfs.
+const OverlayLabel = "make the root an overlay of "
 
 // overlay shows several directories as one.
 func (b *builder) overlay(r Resolved, later []Resolved) error {
@@ -58,7 +60,7 @@ func (b *builder) makeOverlay(label string, m Mount) (program.Reg, error) {
 	if b.facts.Kernel.AtLeast(6, 13) {
 		return b.overlayFromDescriptors(label, m, upper, work, kept), nil
 	}
-	return b.overlayFromPaths(label, m, upper, work, kept)
+	return b.overlayFromPaths(label, m, upper, work)
 }
 
 // overlayFromDescriptors gives overlayfs its directories as descriptors: no
@@ -97,15 +99,22 @@ func overlayAttrs(upper string) uint64 {
 }
 
 // overlayFromPaths is for kernels before Linux 6.13: all directories go into
-// one string of at most a page (mount(2)).
-func (b *builder) overlayFromPaths(label string, m Mount, upper, work string, kept bool) (program.Reg, error) {
-	escape := strings.NewReplacer(`\`, `\\`, `:`, `\:`, `,`, `\,`)
+// one string of at most a page (mount(2)). So each lower is bound to a short name
+// in the scratch file system, which is attached on these kernels and becomes
+// the working directory; what is wrong with one is told of that one.
+func (b *builder) overlayFromPaths(label string, m Mount, upper, work string) (program.Reg, error) {
 	var lowers []string
-	for _, dir := range b.shortened(label, m.Lower) {
-		lowers = append(lowers, escape.Replace(dir))
+	for _, dir := range m.Lower {
+		what, name := label+": "+dir, b.scratchName()
+		b.Do(what, plan.Mkdirat, plan.Reg(b.scratch), b.Text(name), plan.Octal(0o755))
+		fd := b.cloneTree(what, strings.TrimRight(dir, "/")+"/", Mount{}, false) // the slash: it has to be a directory
+		b.Do(what, plan.MoveMount, plan.Reg(fd), b.Text(""), plan.Reg(b.scratch), b.Text(name), moveFlags(unix.MOVE_MOUNT_F_EMPTY_PATH))
+		b.Close(fd)
+		lowers = append(lowers, name)
 	}
 	data := "userxattr,lowerdir=" + strings.Join(lowers, ":")
 	if upper != "" {
+		escape := strings.NewReplacer(`\`, `\\`, `,`, `\,`)
 		data += ",upperdir=" + escape.Replace(upper) + ",workdir=" + escape.Replace(work)
 	}
 	if len(data) >= 4096 {
@@ -118,31 +127,8 @@ func (b *builder) overlayFromPaths(label string, m Mount, upper, work string, ke
 	}
 	name := b.scratchName()
 	b.Do(label, plan.Mkdirat, plan.Reg(b.scratch), b.Text(name), plan.Octal(0o755))
-	b.Do(label, plan.Fchdir, plan.Reg(b.scratch)) // upper and work of the scratch file system are relative
+	b.Do(label, plan.Fchdir, plan.Reg(b.scratch))
 	b.Do(label, plan.Mount, b.Text("overlay"), b.Text(name), b.Text("overlay"), plan.Hex(flags), b.Text(data)).Help(overlayHelp)
 	fd := b.Do(label, plan.OpenTree, plan.Reg(b.scratch), b.Text(name), treeFlags(unix.OPEN_TREE_CLOEXEC)).Keep("tree")
 	return fd, nil
-}
-
-// shortened returns directories by names that together fit into a page, as long
-// as they are in few places: where those are bound in the scratch file system.
-// That is attached on the kernels that need it, and becomes the working directory.
-func (b *builder) shortened(label string, dirs []string) []string {
-	if len(strings.Join(dirs, ":")) < 2048 {
-		return dirs
-	}
-	places := map[string]string{}
-	short := make([]string, len(dirs))
-	for i, dir := range dirs {
-		place, name := path.Split(path.Clean(dir))
-		if places[place] == "" {
-			places[place] = b.scratchName()
-			b.Do(label, plan.Mkdirat, plan.Reg(b.scratch), b.Text(places[place]), plan.Octal(0o755))
-			fd := b.cloneTree(label+": "+place, place, Mount{}, false)
-			b.Do(label, plan.MoveMount, plan.Reg(fd), b.Text(""), plan.Reg(b.scratch), b.Text(places[place]), moveFlags(unix.MOVE_MOUNT_F_EMPTY_PATH))
-			b.Close(fd)
-		}
-		short[i] = places[place] + "/" + name
-	}
-	return short
 }

@@ -232,8 +232,7 @@ func (b *builder) makeFile(label string, s spot) {
 // where later entries need one: below a path that only the kernel knows.
 func (b *builder) covers(s spot, fd program.Reg, m *mounted, later []Resolved) {
 	m.at, m.dir, m.dirAt = s.at, s.in.dir, s.in.dirAt
-	if b.table.Ordered && s.at == "/" {
-		b.newRoot(fd, m)
+	if b.coversRoot(s, fd, m) {
 		return
 	}
 	if b.table.Ordered && s.path == "" && b.Scarce() {

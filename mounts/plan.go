@@ -125,10 +125,20 @@ func (b *builder) makeRoot() error {
 	switch {
 	case r.Image != "" && len(r.Layers) == 0:
 		return &problem.Problem{What: "rootfs.image", Why: "the image " + r.Image + " was not looked up", Fix: "Spec.UseImage does that"}
+	case r.Image != "" && r.Driver == DriverCopy:
+		if r.Copy == "" {
+			return &problem.Problem{What: "rootfs.driver", Why: "the image " + r.Image + " was not copied", Fix: "snug run does that"}
+		}
+		m.creates = true
+		b.root = b.cloneTree("take a copy of the image "+r.Image+" as root", r.Copy, Mount{Writable: true}, false)
 	case r.HasTree() && r.Overlay != OverlayNone:
 		m.creates = true
 		over := Mount{Type: Overlay, Target: "/", Lower: r.lower(), Upper: r.Upper, Work: r.Work, Writable: true}
-		root, err := b.makeOverlay("make the root an overlay of "+r.tree(), over)
+		make, what := b.makeOverlay, OverlayLabel
+		if r.Driver == DriverFuse {
+			make, what = b.makeFuse, "make the root a fuse-overlayfs of "
+		}
+		root, err := make(what+r.tree(), over)
 		if err != nil {
 			return err
 		}

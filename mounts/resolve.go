@@ -23,10 +23,11 @@ type Context struct {
 
 	Terminal bool // the sandbox gets a terminal of its own
 
-	UID, GID          int  // of the command
-	OwnTmpfs          bool // a tmpfs belongs to UID and GID, not to the ids that mount it
-	User, Home, Shell string
-	Hostname          string
+	UID, GID           int  // of the command
+	MountUID, MountGID int  // of what mounts file systems, inside
+	OwnTmpfs           bool // a tmpfs belongs to UID and GID, not to the ids that mount it
+	User, Home, Shell  string
+	Hostname           string
 }
 
 // Resolved is one mount of a sandbox, in the order in which it is made.

@@ -12,12 +12,21 @@ import (
 // cover notes that m, whose descriptor is fd, is mounted at the spot, and
 // returns its node.
 func (b *builder) cover(s spot, fd program.Reg, m *mounted) *node {
-	if b.table.Ordered && s.at == "/" {
-		b.newRoot(fd, m)
+	if b.coversRoot(s, fd, m) {
 		return b.tree
 	}
 	s.node.cover(m)
 	return s.node
+}
+
+// coversRoot reports whether a mount of an ordered table covers the root, where
+// all that follows goes into it.
+func (b *builder) coversRoot(s spot, fd program.Reg, m *mounted) bool {
+	covers := b.table.Ordered && s.at == "/"
+	if covers {
+		b.newRoot(fd, m)
+	}
+	return covers
 }
 
 // newRoot has everything that follows go into a mount that covers the root.

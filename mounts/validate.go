@@ -75,6 +75,16 @@ func (r Rootfs) problems() []*problem.Problem {
 	default:
 		bad("overlay", strconv.Quote(r.Overlay)+" is not a kind of overlay", "one of readonly, discard, keep")
 	}
+	switch {
+	case r.Driver != DriverAuto && r.Driver != DriverKernel && r.Driver != DriverFuse && r.Driver != DriverCopy:
+		bad("driver", strconv.Quote(r.Driver)+" lays no file system over another", "one of kernel, fuse, copy")
+	case r.Driver != DriverAuto && r.Image == "" && r.Overlay == OverlayNone:
+		bad("driver", "there is nothing that is laid over the root", "set rootfs.overlay, or leave out rootfs.driver")
+	case r.Driver == DriverCopy && r.Image == "":
+		bad("driver", "only an image is copied", "rootfs.driver = \"fuse\", or copy the directory yourself and leave out rootfs.overlay")
+	case r.Driver == DriverCopy && r.Upper != "" && r.Layers == nil:
+		bad("driver", "a copy has no upper directory", "give what is kept a name: rootfs.name")
+	}
 	if r.Overlay != OverlayNone && !r.HasTree() {
 		bad("overlay", "an overlay needs a directory below it", "name it in rootfs.path")
 	}

@@ -15,7 +15,7 @@ import (
 type Join struct {
 	User *int // the user namespace, in place of a new one
 	PID  *int // the pid namespace; a new one becomes its child
-	Net  *int // the network namespace, in place of a new one
+	Net  *int // the network namespace, in place of a new one; it belongs to User
 
 	// Later is a user namespace that the command is moved to when everything is
 	// set up. It descends from the one before.
@@ -36,6 +36,9 @@ func (j Join) Plan(flags uint64, p *plan.Builder) {
 	}
 	if j.PID != nil {
 		p.Do("join the pid namespace of descriptor "+strconv.Itoa(*j.PID), plan.Setns, plan.Num(uint64(*j.PID)), plan.Bits(unix.CLONE_NEWPID, &plan.CloneFlags)).Help(joinHelp)
+	}
+	if j.Net != nil {
+		p.Do("join the network namespace of descriptor "+strconv.Itoa(*j.Net), plan.Setns, plan.Num(uint64(*j.Net)), plan.Bits(unix.CLONE_NEWNET, &plan.CloneFlags)).Help(joinHelp)
 	}
 	// A process stays in its pid namespace; only its children are in the other.
 	p.Do("go on in these namespaces", plan.Clone, plan.Bits(flags|unix.CLONE_VM|unix.CLONE_PARENT|uint64(unix.SIGCHLD), &plan.CloneFlags)).Move()

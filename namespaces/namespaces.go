@@ -13,8 +13,16 @@ const (
 )
 
 // Config is the table [namespaces] (namespaces(7)). Each field is "new"
-// (default, but for time) or "share". The mount namespace is always new.
+// (default, but for time) or "share". The mount namespace is always new, unless
+// there is none at all.
 type Config struct {
+	// None makes no namespace at all, whatever the other keys say: for hosts that
+	// forbid user namespaces. Landlock keeps the command to the files that the
+	// mounts show at their own places, and the filter of system calls to no
+	// sockets but those of the network mode. What neither can hold is refused, or
+	// told in a note.
+	None bool `toml:"none"`
+
 	// User is the user namespace. "share" works for a caller with
 	// CAP_SYS_ADMIN only.
 	User string `toml:"user"`

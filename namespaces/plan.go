@@ -34,16 +34,28 @@ func (c Config) Validate() error {
 		switch {
 		case len(name) > maxName:
 			bad(key, fmt.Sprintf("%d bytes are more than the 64 that a name may have", len(name)), "")
+		case name != "" && c.None:
+			bad(key, "without namespaces the caller's name stays", "leave it out")
 		case name != "" && c.UTS == Share:
 			bad(key, "a shared uts namespace keeps its name", "leave out namespaces.uts = \"share\"")
 		case strings.ContainsAny(name, "\x00\n"):
 			bad(key, "the name holds a control character", "")
 		}
 	}
-	if c.Time == Share && (c.MonotonicOffset != 0 || c.BoottimeOffset != 0) {
+	if c.None && c.NewTime() {
+		bad("time", "without namespaces the caller's clocks stay", "leave the offsets out")
+	} else if c.Time == Share && (c.MonotonicOffset != 0 || c.BoottimeOffset != 0) {
 		bad("time", "a shared time namespace has no offsets of its own", "leave out namespaces.time = \"share\"")
 	}
 	return list.Err()
+}
+
+// Settled returns c with None said in every kind: they are the caller's.
+func (c Config) Settled() Config {
+	if c.None {
+		c.User, c.PID, c.Net, c.IPC, c.UTS, c.Cgroup = Share, Share, Share, Share, Share, Share
+	}
+	return c
 }
 
 // Name returns the host name inside a new uts namespace.
@@ -63,6 +75,9 @@ func (c Config) NewTime() bool {
 // pid namespace is apart, because a command that is process 1 itself gets its
 // own clone. The time namespace has no flag there.
 func (c Config) Flags() (flags, pid uint64) {
+	if c.None {
+		return 0, 0
+	}
 	flags = unix.CLONE_NEWNS
 	for _, ns := range []struct {
 		value string

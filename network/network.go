@@ -58,6 +58,10 @@ type Config struct {
 
 	// Reaches says that the network that is joined reaches out.
 	Reaches bool `toml:"-"`
+
+	// Exposed are the ports that the image says it listens on, such as
+	// "80/tcp", once it was looked up. Nothing is reachable for that alone.
+	Exposed []string `toml:"-"`
 }
 
 // Values of Config.Driver.

@@ -7,7 +7,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/snug-sandbox/snug/internal/child"
 	"github.com/snug-sandbox/snug/internal/plan"
 	"github.com/snug-sandbox/snug/internal/program"
 )
@@ -58,7 +57,7 @@ func (c Config) PlanPrivate(gid int, p *plan.Builder) {
 	link.planAddresses(c.PacketSize())
 	p.Close(link.socket)
 	planSysctls(gid, p)
-	p.SendFile("hand the interface to the network's helper", child.MsgNetwork, control)
+	p.BarrierWith(plan.Action{Label: "run the network on the interface", Network: true}, control, plan.RightsSize)
 	p.Close(device)
 }
 

@@ -14,6 +14,18 @@ var shellText string
 //go:embed builtin/build.toml
 var buildText string
 
+//go:embed builtin/ci.toml
+var ciText string
+
+//go:embed builtin/ci-go.toml
+var ciGoText string
+
+//go:embed builtin/ci-node.toml
+var ciNodeText string
+
+//go:embed builtin/ci-python.toml
+var ciPythonText string
+
 // builtin is one of the profiles that come with Snug.
 type builtin struct {
 	name string
@@ -28,6 +40,25 @@ var builtins = []builtin{
 	{"strict", &strictText, strictTree},
 	{"shell", &shellText, shellTree},
 	{"build", &buildText, buildTree},
+	{"ci", &ciText, ciTree},
+	{"ci-go", &ciGoText, ciGoTree},
+	{"ci-node", &ciNodeText, ciNodeTree},
+	{"ci-python", &ciPythonText, ciPythonTree},
+	{"desktop", &desktopText, desktopTree},
+	{"generic-wayland", &genericWaylandText, genericWaylandTree},
+	{"generic-x11", &genericX11Text, genericX11Tree},
+	{"gtk", &gtkText, gtkTree},
+	{"qt", &qtText, qtTree},
+	{"chromium", &chromiumText, chromiumTree},
+	{"firefox", &firefoxText, firefoxTree},
+	{"electron", &electronText, electronTree},
+	{"terminal", &terminalText, terminalTree},
+	{"image-viewer", &imageViewerText, imageViewerTree},
+	{"pdf-reader", &pdfReaderText, pdfReaderTree},
+	{"media-player", &mediaPlayerText, mediaPlayerTree},
+	{"office", &officeText, officeTree},
+	{"code-editor", &codeEditorText, codeEditorTree},
+	{"game", &gameText, gameTree},
 }
 
 func findBuiltin(name string) *builtin {

@@ -146,3 +146,337 @@ func buildTree() map[string]any {
 		"version": int64(1),
 	}
 }
+
+func ciTree() map[string]any {
+	return map[string]any{
+		"description": "A step of a CI job: the system and tools read-only, a private home, no tokens, no network",
+		"env": map[string]any{
+			"keep": []any{"CI", "GITHUB_ACTIONS", "GITHUB_ACTOR", "GITHUB_ACTOR_ID", "GITHUB_API_URL", "GITHUB_BASE_REF", "GITHUB_EVENT_NAME", "GITHUB_GRAPHQL_URL", "GITHUB_HEAD_REF", "GITHUB_JOB", "GITHUB_REF", "GITHUB_REF_NAME", "GITHUB_REF_PROTECTED", "GITHUB_REF_TYPE", "GITHUB_REPOSITORY", "GITHUB_REPOSITORY_ID", "GITHUB_REPOSITORY_OWNER", "GITHUB_REPOSITORY_OWNER_ID", "GITHUB_RETENTION_DAYS", "GITHUB_RUN_ATTEMPT", "GITHUB_RUN_ID", "GITHUB_RUN_NUMBER", "GITHUB_SERVER_URL", "GITHUB_SHA", "GITHUB_TRIGGERING_ACTOR", "GITHUB_WORKFLOW", "GITHUB_WORKFLOW_REF", "GITHUB_WORKFLOW_SHA", "GITHUB_WORKSPACE", "RUNNER_ARCH", "RUNNER_DEBUG", "RUNNER_ENVIRONMENT", "RUNNER_NAME", "RUNNER_OS", "RUNNER_TOOL_CACHE", "AGENT_TOOLSDIRECTORY", "ImageOS", "ImageVersion", "SOURCE_DATE_EPOCH"},
+		},
+		"limits": map[string]any{
+			"core":    int64(0),
+			"enforce": "best-effort",
+		},
+		"mounts": []map[string]any{
+			{
+				"fallback": "none",
+				"target":   "/proc",
+				"type":     "proc",
+			},
+			{
+				"mode":   "0700",
+				"target": "${HOME}",
+				"type":   "tmpfs",
+				"when": map[string]any{
+					"covers_none": []any{"/usr", "/tmp"},
+					"within_none": []any{"/usr", "/bin", "/sbin", "/etc", "/dev", "/proc", "/sys"},
+				},
+			},
+		},
+		"terminal": map[string]any{
+			"tty": "no",
+		},
+		"version": int64(1),
+	}
+}
+
+func ciGoTree() map[string]any {
+	return map[string]any{
+		"description": "A CI step that builds with Go",
+		"env": map[string]any{
+			"keep": []any{"GOROOT", "GOROOT_*", "GOFLAGS", "GOOS", "GOARCH", "GOTOOLCHAIN", "GOPROXY", "GOSUMDB", "GOMAXPROCS", "GODEBUG", "CGO_ENABLED", "CC", "CXX", "CFLAGS", "LDFLAGS"},
+		},
+		"extends": "ci",
+		"version": int64(1),
+	}
+}
+
+func ciNodeTree() map[string]any {
+	return map[string]any{
+		"description": "A CI step that builds with Node.js",
+		"env": map[string]any{
+			"keep": []any{"NODE_ENV", "NODE_VERSION", "COREPACK_DEFAULT_TO_LATEST"},
+		},
+		"extends": "ci",
+		"version": int64(1),
+	}
+}
+
+func ciPythonTree() map[string]any {
+	return map[string]any{
+		"description": "A CI step that runs Python",
+		"env": map[string]any{
+			"keep": []any{"pythonLocation", "Python_ROOT_DIR", "Python2_ROOT_DIR", "Python3_ROOT_DIR", "LD_LIBRARY_PATH", "PKG_CONFIG_PATH", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "PYTHONHASHSEED", "PIP_NO_CACHE_DIR", "PIP_DISABLE_PIP_VERSION_CHECK"},
+		},
+		"extends": "ci",
+		"version": int64(1),
+	}
+}
+
+func desktopTree() map[string]any {
+	return map[string]any{
+		"description": "The base of desktop programs: a home of their own, fonts, themes, portals",
+		"desktop": map[string]any{
+			"a11y":         true,
+			"fonts":        true,
+			"home":         "private",
+			"input_method": true,
+			"locale":       true,
+			"open_links":   true,
+			"portals":      true,
+			"theme":        true,
+		},
+		"mounts": []map[string]any{
+			{
+				"fallback": "bind",
+				"target":   "/proc",
+				"type":     "proc",
+			},
+		},
+		"version": int64(1),
+	}
+}
+
+func genericWaylandTree() map[string]any {
+	return map[string]any{
+		"description": "A desktop program on Wayland, or where there is none on an X server of its own; no network",
+		"desktop": map[string]any{
+			"notifications": true,
+			"wayland":       "auto",
+			"x11":           "fallback",
+		},
+		"extends": "desktop",
+		"version": int64(1),
+	}
+}
+
+func genericX11Tree() map[string]any {
+	return map[string]any{
+		"description": "A desktop program on an X server of its own; no network",
+		"desktop": map[string]any{
+			"notifications": true,
+			"x11":           "fallback",
+		},
+		"extends": "desktop",
+		"version": int64(1),
+	}
+}
+
+func gtkTree() map[string]any {
+	return map[string]any{
+		"description": "A program of GTK or GNOME; no network",
+		"desktop": map[string]any{
+			"gpu": true,
+		},
+		"extends": "generic-wayland",
+		"version": int64(1),
+	}
+}
+
+func qtTree() map[string]any {
+	return map[string]any{
+		"description": "A program of Qt or KDE; no network",
+		"desktop": map[string]any{
+			"gpu": true,
+		},
+		"extends": "generic-wayland",
+		"version": int64(1),
+	}
+}
+
+func chromiumTree() map[string]any {
+	return map[string]any{
+		"command": map[string]any{
+			"args": []any{"chromium"},
+		},
+		"description": "Chromium and its kin: network, downloads, sound; its own inner sandbox stays on",
+		"desktop": map[string]any{
+			"audio":  true,
+			"camera": "portal",
+			"dbus": map[string]any{
+				"session": map[string]any{
+					"own": []any{"org.chromium.*"},
+				},
+			},
+			"downloads": "rw",
+			"gpu":       true,
+			"mpris":     "chromium",
+			"printing":  "portal",
+		},
+		"env": map[string]any{
+			"set": map[string]any{
+				"CHROMIUM_FLAGS": "--password-store=basic",
+			},
+		},
+		"extends": "generic-wayland",
+		"network": map[string]any{
+			"mode": "host",
+		},
+		"security": map[string]any{
+			"nested_userns": true,
+		},
+		"version": int64(1),
+	}
+}
+
+func firefoxTree() map[string]any {
+	return map[string]any{
+		"command": map[string]any{
+			"args": []any{"firefox"},
+		},
+		"description": "Firefox: network, downloads, sound; its own inner sandbox stays on",
+		"desktop": map[string]any{
+			"audio":  true,
+			"camera": "portal",
+			"dbus": map[string]any{
+				"session": map[string]any{
+					"own": []any{"org.mozilla.firefox.*", "org.mozilla.firefox_esr.*"},
+				},
+			},
+			"downloads": "rw",
+			"gpu":       true,
+			"mpris":     "firefox",
+			"printing":  "portal",
+		},
+		"extends": "generic-wayland",
+		"network": map[string]any{
+			"mode": "host",
+		},
+		"security": map[string]any{
+			"nested_userns": true,
+		},
+		"version": int64(1),
+	}
+}
+
+func electronTree() map[string]any {
+	return map[string]any{
+		"description": "A program of Electron: network, downloads, sound; its own inner sandbox stays on",
+		"desktop": map[string]any{
+			"audio":     true,
+			"downloads": "rw",
+			"gpu":       true,
+			"tray":      true,
+		},
+		"extends": "generic-wayland",
+		"network": map[string]any{
+			"mode": "host",
+		},
+		"security": map[string]any{
+			"nested_userns": true,
+		},
+		"version": int64(1),
+	}
+}
+
+func terminalTree() map[string]any {
+	return map[string]any{
+		"description": "A terminal emulator with a private home and no network",
+		"env": map[string]any{
+			"keep": []any{"EDITOR", "VISUAL", "PAGER", "LESS", "LS_COLORS"},
+		},
+		"extends": "generic-wayland",
+		"version": int64(1),
+	}
+}
+
+func imageViewerTree() map[string]any {
+	return map[string]any{
+		"description": "Looks at pictures: those that you open, and nothing else; no network",
+		"desktop": map[string]any{
+			"gpu": true,
+		},
+		"extends": "generic-wayland",
+		"version": int64(1),
+	}
+}
+
+func pdfReaderTree() map[string]any {
+	return map[string]any{
+		"description": "Reads documents: those that you open, and nothing else; prints by the portal; no network",
+		"desktop": map[string]any{
+			"printing": "portal",
+		},
+		"extends": "generic-wayland",
+		"version": int64(1),
+	}
+}
+
+func mediaPlayerTree() map[string]any {
+	return map[string]any{
+		"description": "Plays what you open: sound without recording, control by media keys; no network",
+		"desktop": map[string]any{
+			"audio": true,
+			"gpu":   true,
+			"mpris": true,
+		},
+		"extends": "generic-wayland",
+		"version": int64(1),
+	}
+}
+
+func officeTree() map[string]any {
+	return map[string]any{
+		"description": "Documents that you open, and your downloads; prints by the portal; no network",
+		"desktop": map[string]any{
+			"downloads": "rw",
+			"gpu":       true,
+			"printing":  "portal",
+		},
+		"extends": "generic-wayland",
+		"version": int64(1),
+	}
+}
+
+func codeEditorTree() map[string]any {
+	return map[string]any{
+		"description": "An editor of code with the current directory to write to, and the network",
+		"desktop": map[string]any{
+			"gpu": true,
+		},
+		"env": map[string]any{
+			"keep": []any{"EDITOR", "VISUAL"},
+		},
+		"extends": "generic-wayland",
+		"mounts": []map[string]any{
+			{
+				"source": "${PWD}",
+				"when": map[string]any{
+					"covers_none": []any{"${HOME}", "/usr", "/etc", "/dev", "/run", "${env:XDG_RUNTIME_DIR:-/run}"},
+					"within_none": []any{"/proc", "/sys"},
+				},
+				"writable": true,
+			},
+		},
+		"network": map[string]any{
+			"mode": "host",
+		},
+		"security": map[string]any{
+			"nested_userns": true,
+		},
+		"version": int64(1),
+	}
+}
+
+func gameTree() map[string]any {
+	return map[string]any{
+		"description": "Games and their launchers: graphics, sound, controllers, network",
+		"desktop": map[string]any{
+			"audio":    true,
+			"gpu":      true,
+			"joystick": true,
+			"tray":     true,
+		},
+		"extends": "generic-wayland",
+		"network": map[string]any{
+			"mode": "host",
+		},
+		"security": map[string]any{
+			"nested_userns": true,
+			"seccomp": map[string]any{
+				"compat": true,
+			},
+		},
+		"version": int64(1),
+	}
+}

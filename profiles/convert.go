@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/snug-sandbox/snug/cgroups"
+	"github.com/snug-sandbox/snug/desktop"
 	"github.com/snug-sandbox/snug/internal/units"
 	"github.com/snug-sandbox/snug/network"
 	"github.com/snug-sandbox/snug/seccomp"
@@ -60,6 +61,8 @@ func (d *decoder) set(at *keyPath, v any, to any, r *rule) {
 		d.stringTable(at, v, to, r)
 	case *seccomp.Config:
 		ok = d.filter(at, v, to, r)
+	case *desktop.DBus:
+		d.buses(at, v, to)
 	}
 	if ok {
 		d.trace.single(d, at)
@@ -68,7 +71,7 @@ func (d *decoder) set(at *keyPath, v any, to any, r *rule) {
 
 // str reads one string.
 func (d *decoder) str(at *keyPath, v any, to *string, r *rule) bool {
-	s, ok := v.(string)
+	s, ok := r.switched(v)
 	if !ok {
 		d.wrong(at, r.noun(), v)
 		return false

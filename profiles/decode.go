@@ -196,8 +196,20 @@ func synonym(name string, known []string) string {
 		found = "workdir"
 	case "cmd", "argv", "exec":
 		found = "args"
-	case "mem":
+	case "mem", "memory_max", "mem_limit":
 		found = "memory"
+	case "swap", "swap_max", "memory_swap_max":
+		found = "memory_swap"
+	case "cpu", "cpu_quota":
+		found = "cpus"
+	case "cpu_shares":
+		found = "cpu_weight"
+	case "cpuset_cpus":
+		found = "cpuset"
+	case "tasks_max", "pids_max", "pids_limit":
+		found = "pids"
+	case "wall", "walltime", "wall_time":
+		found = "timeout"
 	case "caps", "cap_add":
 		found = "capabilities"
 	case "clear":

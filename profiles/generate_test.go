@@ -49,7 +49,7 @@ func TestTreesOfTheBuiltinsAreFresh(t *testing.T) {
 		if _, err := toml.Decode(string(text), &tree); err != nil {
 			t.Fatal(err)
 		}
-		fmt.Fprintf(&src, "\nfunc %sTree() map[string]any {\nreturn %s\n}\n", b.name, goLiteral(tree, ""))
+		fmt.Fprintf(&src, "\nfunc %sTree() map[string]any {\nreturn %s\n}\n", identifier(b.name), goLiteral(tree, ""))
 		if !*update && !reflect.DeepEqual(tree, b.tree()) {
 			t.Errorf("the tree of %s does not hold what its text says; run: go generate ./profiles", b.name)
 		}
@@ -59,6 +59,15 @@ func TestTreesOfTheBuiltinsAreFresh(t *testing.T) {
 		t.Fatal(err)
 	}
 	fresh(t, "builtin_trees.go", out)
+}
+
+// identifier writes a profile's name as Go does: "ci-go" is ciGo.
+func identifier(name string) string {
+	words := strings.Split(name, "-")
+	for i, w := range words[1:] {
+		words[i+1] = strings.ToUpper(w[:1]) + w[1:]
+	}
+	return strings.Join(words, "")
 }
 
 // goLiteral writes a decoded value as Go.

@@ -2,6 +2,7 @@ package profiles
 
 import (
 	"github.com/snug-sandbox/snug/cgroups"
+	"github.com/snug-sandbox/snug/desktop"
 	"github.com/snug-sandbox/snug/landlock"
 	"github.com/snug-sandbox/snug/mounts"
 	"github.com/snug-sandbox/snug/namespaces"
@@ -37,6 +38,7 @@ type rule struct {
 	nul      bool     // NUL bytes are fine
 	replaces bool     // a later profile's list replaces, instead of adding
 	later    bool     // some of its values are reserved
+	yes, no  string   // the words that true and false stand for; "": they stand for none
 }
 
 // wordRule says what was expected of a string that it refuses, and the nearest
@@ -94,6 +96,7 @@ var (
 	enforceWords = []string{cgroups.Strict, cgroups.BestEffort}
 	filterWords  = []string{seccomp.Default, seccomp.Strict, seccomp.None}
 	wallWords    = []string{landlock.Auto, landlock.No, landlock.Require}
+	driverWords  = []string{mounts.DriverKernel, mounts.DriverFuse, mounts.DriverCopy}
 	procWords    = []string{"none", mounts.Bind}
 )
 
@@ -134,10 +137,12 @@ var tables = []table{
 		{name: "overlay", at: func(s *spec.Spec) any { return &s.Rootfs.Overlay }, rule: rule{enum: layerWords}},
 		{name: "upper", at: func(s *spec.Spec) any { return &s.Rootfs.Upper }, rule: rule{text: hostPath}},
 		{name: "work", at: func(s *spec.Spec) any { return &s.Rootfs.Work }, rule: rule{text: hostPath}},
+		{name: "driver", at: func(s *spec.Spec) any { return &s.Rootfs.Driver }, rule: rule{enum: driverWords}},
 		{name: "writable", at: func(s *spec.Spec) any { return &s.Rootfs.Writable }},
 		{name: "keep_etc", at: func(s *spec.Spec) any { return &s.Rootfs.KeepEtc }},
 	}},
 	{"namespaces", []key[spec.Spec]{
+		{name: "none", at: func(s *spec.Spec) any { return &s.Namespaces.None }},
 		{name: "user", at: func(s *spec.Spec) any { return &s.Namespaces.User }, rule: rule{enum: newOrShare}},
 		{name: "pid", at: func(s *spec.Spec) any { return &s.Namespaces.PID }, rule: rule{enum: newOrShare}},
 		{name: "net", at: func(s *spec.Spec) any { return &s.Namespaces.Net }, rule: rule{enum: newOrShare}},
@@ -202,6 +207,31 @@ var tables = []table{
 		{name: "memory_deny_write_execute", at: func(s *spec.Spec) any { return &s.Security.MemoryDenyWriteExecute }},
 		{name: "core_scheduling", at: func(s *spec.Spec) any { return &s.Security.CoreScheduling }},
 		{name: "unmask", at: func(s *spec.Spec) any { return &s.Security.Unmask }, rule: rule{word: procPath}},
+	}},
+	{"desktop", []key[spec.Spec]{
+		{name: "app_id", at: func(s *spec.Spec) any { return &s.Desktop.AppID }, rule: rule{text: value, word: appID}},
+		{name: "home", at: func(s *spec.Spec) any { return &s.Desktop.Home }, rule: rule{enum: desktop.HomeWords, no: desktop.None}},
+		{name: "downloads", at: func(s *spec.Spec) any { return &s.Desktop.Downloads }, rule: rule{enum: desktop.DownloadWords, no: desktop.None}},
+		{name: "wayland", at: func(s *spec.Spec) any { return &s.Desktop.Wayland }, rule: rule{enum: desktop.WaylandWords, yes: desktop.Auto, no: desktop.None}},
+		{name: "x11", at: func(s *spec.Spec) any { return &s.Desktop.X11 }, rule: rule{enum: desktop.X11Words, no: desktop.None}},
+		{name: "gpu", at: func(s *spec.Spec) any { return &s.Desktop.GPU }},
+		{name: "audio", at: func(s *spec.Spec) any { return &s.Desktop.Audio }, rule: rule{enum: desktop.AudioWords, yes: desktop.Auto, no: desktop.None}},
+		{name: "record", at: func(s *spec.Spec) any { return &s.Desktop.Record }},
+		{name: "dbus", at: func(s *spec.Spec) any { return &s.Desktop.DBus }},
+		{name: "portals", at: func(s *spec.Spec) any { return &s.Desktop.Portals }, rule: rule{word: portal, yes: "all", no: desktop.None}},
+		{name: "notifications", at: func(s *spec.Spec) any { return &s.Desktop.Notifications }},
+		{name: "tray", at: func(s *spec.Spec) any { return &s.Desktop.Tray }},
+		{name: "mpris", at: func(s *spec.Spec) any { return &s.Desktop.MPRIS }, rule: rule{text: value, word: playerName, yes: desktop.Auto, no: desktop.None}},
+		{name: "keyring", at: func(s *spec.Spec) any { return &s.Desktop.Keyring }, rule: rule{enum: desktop.KeyringWords, yes: desktop.Portal, no: desktop.None}},
+		{name: "a11y", at: func(s *spec.Spec) any { return &s.Desktop.A11y }},
+		{name: "input_method", at: func(s *spec.Spec) any { return &s.Desktop.InputMethod }, rule: rule{enum: desktop.InputWords, yes: desktop.Auto, no: desktop.None}},
+		{name: "camera", at: func(s *spec.Spec) any { return &s.Desktop.Camera }, rule: rule{enum: desktop.CameraWords, yes: desktop.Portal, no: desktop.None}},
+		{name: "joystick", at: func(s *spec.Spec) any { return &s.Desktop.Joystick }},
+		{name: "printing", at: func(s *spec.Spec) any { return &s.Desktop.Printing }, rule: rule{enum: desktop.PrintingWords, yes: desktop.Portal, no: desktop.None}},
+		{name: "open_links", at: func(s *spec.Spec) any { return &s.Desktop.OpenLinks }},
+		{name: "fonts", at: func(s *spec.Spec) any { return &s.Desktop.Fonts }},
+		{name: "theme", at: func(s *spec.Spec) any { return &s.Desktop.Theme }},
+		{name: "locale", at: func(s *spec.Spec) any { return &s.Desktop.Locale }},
 	}},
 	{"terminal", []key[spec.Spec]{
 		{name: "tty", at: func(s *spec.Spec) any { return &s.Terminal.TTY }, rule: rule{enum: ttyWords}},

@@ -111,7 +111,7 @@ func TestWhatLaterVersionsWillKnowIsNotKnownNow(t *testing.T) {
 func TestEveryWordOfOtherProgramsNamesAKeyThatThereIs(t *testing.T) {
 	known := append(append(topKeys(), mountKeyList()...), allKeys()...)
 	for _, word := range []string{"src", "from", "dst", "dest", "destination", "to", "mountpoint", "rw", "write", "cwd", "chdir", "dir",
-		"cmd", "argv", "exec", "mem", "caps", "cap_add", "clear", "mount", "include", "inherits", "base", "root", "environment"} {
+		"cmd", "argv", "exec", "mem", "swap", "cpu", "cpu_shares", "cpuset_cpus", "tasks_max", "walltime", "caps", "cap_add", "clear", "mount", "include", "inherits", "base", "root", "environment"} {
 		if synonym(word, known) == "" {
 			t.Errorf("%q names no key", word)
 		}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/snug-sandbox/snug/cgroups"
+	"github.com/snug-sandbox/snug/desktop"
 	"github.com/snug-sandbox/snug/internal/units"
 	"github.com/snug-sandbox/snug/seccomp"
 	"github.com/snug-sandbox/snug/spec"
@@ -16,6 +17,10 @@ import (
 // an inherited NAME out.
 func (d *decoder) strings(at *keyPath, v any, to *[]string, r *rule) {
 	list, ok := v.([]any)
+	if on, isBool := v.(bool); isBool && r.no != "" {
+		d.switchList(at, on, to, r)
+		return
+	}
 	if !ok {
 		m := Mistake{Want: "a list of strings", Got: describe(v)}
 		if s, isText := v.(string); isText {
@@ -295,6 +300,12 @@ func tidyField(field any) {
 	case *[]int:
 		if len(*field) == 0 {
 			*field = nil
+		}
+	case *desktop.DBus:
+		for i := range busTables {
+			for j := range busKeys {
+				tidyField(busKeys[j].at(busTables[i].at(field)))
+			}
 		}
 	case *seccomp.Config:
 		for i := range filterKeys {

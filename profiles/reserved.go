@@ -8,10 +8,8 @@ var reserved = []struct {
 	value string // empty: the key, whatever its value
 	what  string
 }{
-	{"limits.swap", "", "this limit"},
 	{"security.apparmor", "", "AppArmor profiles"},
 	{"security.selinux", "", "SELinux labels"},
-	{"desktop", "", "desktop integration"},
 }
 
 // reserved reports, as a mistake, a key or value of the list.

@@ -13,9 +13,12 @@ func (d *decoder) root(tree map[string]any) {
 		d.bad(p.child("path"), Mistake{Got: "path", why: "a root is either a base or a path", Hint: "leave out base, or path"})
 	case image && (base || path):
 		d.bad(p.child("image"), Mistake{Got: "image", why: "a root is either an image, a base or a path", Hint: "leave out the others"})
+	case image && tree["overlay"] == "none":
+		d.bad(p.child("overlay"), Mistake{Got: "\"none\"", why: "the layers of an image are shared, and never written to", Hint: "readonly, or discard, which is the default of an image"})
 	case base:
 		r.Path, r.Image, r.Name, r.Overlay, r.Upper, r.Work, r.KeepEtc = "", "", "", "", "", "", false
-		d.forgetRoot("path", "image", "name", "overlay", "upper", "work", "keep_etc")
+		r.Driver = ""
+		d.forgetRoot("path", "image", "name", "overlay", "upper", "work", "keep_etc", "driver")
 	case path:
 		r.Base, r.Image, r.Name = "", "", ""
 		d.forgetRoot("base", "image", "name")

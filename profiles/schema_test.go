@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/snug-sandbox/snug/cgroups"
+	"github.com/snug-sandbox/snug/desktop"
 	"github.com/snug-sandbox/snug/internal/units"
 	"github.com/snug-sandbox/snug/mounts"
 	"github.com/snug-sandbox/snug/network"
@@ -52,8 +53,11 @@ func schemaOf(t *testing.T) object {
 			} else {
 				s = fieldSchema(k.at(&zero), k.name, &k.rule)
 			}
-			if k.name == "seccomp" {
+			switch k.name {
+			case "seccomp":
 				s = filterSchema(doc)
+			case "dbus":
+				s = busesSchema(doc)
 			}
 			s["description"] = doc[tables[i].name+"."+k.name]
 			fields[k.name] = s
@@ -91,6 +95,22 @@ func filterSchema(doc map[string]string) object {
 		fields[k.name] = s
 	}
 	return object{"anyOf": []any{object{"enum": filterWords}, object{"type": "object", "additionalProperties": false, "properties": fields}}}
+}
+
+// busesSchema is a table of each bus, which are alike.
+func busesSchema(doc map[string]string) object {
+	var zero desktop.Bus
+	buses := object{}
+	for i := range busTables {
+		fields := object{}
+		for j := range busKeys {
+			s := fieldSchema(busKeys[j].at(&zero), busKeys[j].name, &busKeys[j].rule)
+			s["description"] = doc["desktop.bus."+busKeys[j].name]
+			fields[busKeys[j].name] = s
+		}
+		buses[busTables[i].name] = object{"type": "object", "additionalProperties": false, "properties": fields, "description": doc["desktop.dbus."+busTables[i].name]}
+	}
+	return object{"type": "object", "additionalProperties": false, "properties": buses}
 }
 
 func mountSchema(doc map[string]string) object {
@@ -185,8 +205,12 @@ func fieldSchema(field any, name string, r *rule) object {
 	case *[]int:
 		return object{"type": "array", "items": object{"anyOf": []any{bounded(r), object{"type": "string", "pattern": "^![0-9]+$"}}}}
 	case *[]string:
-		return object{"type": "array", "items": itemSchema(name, r)}
-	case *seccomp.Config:
+		s := object{"type": "array", "items": itemSchema(name, r)}
+		if r.no != "" {
+			s = object{"anyOf": []any{s, object{"type": "boolean"}}}
+		}
+		return s
+	case *seccomp.Config, *desktop.DBus:
 		return object{}
 	case *units.Bandwidth:
 		return object{"type": "string", "minLength": 1}
@@ -221,6 +245,17 @@ func bounded(r *rule) object {
 
 func stringSchema(r *rule) object {
 	switch {
+	case r.enum != nil && r.no != "":
+		words := []any{false}
+		if r.yes != "" {
+			words = append(words, true)
+		}
+		for _, w := range r.enum {
+			words = append(words, w)
+		}
+		return object{"enum": words}
+	case r.no != "":
+		return object{"anyOf": []any{nonEmpty(), object{"type": "boolean"}}}
 	case r.enum != nil:
 		return object{"enum": r.enum}
 	case r.text >= hostPath || r.word != nil:
@@ -236,6 +271,10 @@ func itemSchema(name string, r *rule) object {
 		words = append([]string{"ALL"}, userns.Capabilities[:]...)
 	case "unmask":
 		words = append([]string{"ALL"}, protectedPaths()...)
+	case "audio":
+		words = desktop.AudioWords
+	case "portals":
+		words = append([]string{"all"}, desktop.PortalWords()...)
 	case "keep", "unset":
 		return object{"type": "string", "pattern": namePattern, "minLength": 1}
 	default:
@@ -251,7 +290,7 @@ func itemSchema(name string, r *rule) object {
 func readDocs(t *testing.T) map[string]string {
 	comments := make(map[string]map[string]string) // "process.Command" → field → text
 	for _, name := range []string{"spec/spec.go", "process/process.go", "userns/userns.go", "namespaces/namespaces.go",
-		"network/network.go", "cgroups/cgroups.go", "seccomp/seccomp.go", "landlock/landlock.go", "process/hardening.go", "mounts/mounts.go"} {
+		"network/network.go", "cgroups/cgroups.go", "seccomp/seccomp.go", "landlock/landlock.go", "process/hardening.go", "mounts/mounts.go", "desktop/desktop.go"} {
 		readComments(t, "../"+name, comments)
 	}
 	docs := make(map[string]string)
@@ -269,6 +308,10 @@ func readDocs(t *testing.T) map[string]string {
 			fieldDocs(name+".", f.Type, comments, docs)
 			if name == "limits" {
 				fieldDocs("limits.io.", reflect.TypeFor[cgroups.IO](), comments, docs)
+			}
+			if name == "desktop" {
+				fieldDocs("desktop.dbus.", reflect.TypeFor[desktop.DBus](), comments, docs)
+				fieldDocs("desktop.bus.", reflect.TypeFor[desktop.Bus](), comments, docs)
 			}
 		}
 	}

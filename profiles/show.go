@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/snug-sandbox/snug/cgroups"
+	"github.com/snug-sandbox/snug/desktop"
 	"github.com/snug-sandbox/snug/internal/problem"
 	"github.com/snug-sandbox/snug/internal/units"
 	"github.com/snug-sandbox/snug/network"
@@ -123,6 +124,8 @@ func (s *shower) set(name string, field any, at string) {
 		s.filter(name, f, at)
 	case *network.Bandwidth:
 		s.shape(name, f, at)
+	case *desktop.DBus:
+		s.buses(name, f, at)
 	default:
 		if text := plainText(field); text != "" {
 			s.row(name, text, at)

@@ -94,6 +94,7 @@ package_of() {
 	ip) echo iproute2 ;;
 	pgrep) echo procps ;;
 	pasta) echo passt ;;
+	busybox) echo busybox-static ;;
 	*) echo "$1" ;;
 	esac
 }

@@ -5,6 +5,8 @@ import "strings"
 // groups are calls that serve one end, most of them by systemd's names
 // (systemd.exec(5), SystemCallFilter=).
 var groups = [...]struct{ name, calls string }{
+	{"@attributes", "chmod chown chown32 fchmodat fchmodat2 fchownat futimesat lchown lchown32 lremovexattr lsetxattr removexattr removexattrat " +
+		"setxattr setxattrat utime utimes"},
 	{"@bpf", "bpf"},
 	{"@clock", "clock_settime clock_settime64 settimeofday stime"},
 	{"@cpu-emulation", "modify_ldt subpage_prot switch_endian vm86 vm86old"},
@@ -79,6 +81,35 @@ var guard = []line{
 	{deny: true, rule: "unshare(arg0 & CLONE_NEWUSER != 0):EPERM", unless: nested},
 	{deny: true, rule: "clone3:ENOSYS", unless: nested},
 }
+
+// bareLines stand for namespaces that are not there. A unix socket of the host
+// that can be connected to may be as good as being outside (a service manager, a
+// bus), and Landlock knows abstract ones only; one of a pair that is for datagrams
+// can be connected elsewhere later on. System V objects, message queues and keys
+// know neither files nor Landlock, limits and priorities of other processes no
+// scope. What a profile allows by name is allowed.
+var bareLines = []line{
+	{deny: true, rule: "socket(arg0 == AF_UNIX):EAFNOSUPPORT"},
+	{deny: true, rule: "socketpair(arg1 & 15 == SOCK_DGRAM):EPROTONOSUPPORT"},
+	{deny: true, rule: "socketpair(arg1 & 15 == SOCK_RAW):EPROTONOSUPPORT"},
+	{deny: true, rule: "socketcall:ENOSYS"},
+	{deny: true, rule: "@io-uring:ENOSYS"},
+	{deny: true, rule: "@sysv-ipc:ENOSYS"},
+	{deny: true, rule: "@keyring:EPERM"},
+	{deny: true, rule: "mq_open:ENOSYS"},
+	{deny: true, rule: "mq_unlink:ENOSYS"},
+	{deny: true, rule: "prlimit64(arg0 != 0, arg2 != 0):EPERM"},
+	{deny: true, rule: "setpriority(arg0 != 0):EPERM"},
+	{deny: true, rule: "ioprio_set(arg0 != 1):EPERM"},
+	{deny: true, rule: "@attributes:EPERM", strict: true},
+	{deny: true, rule: "utimensat(arg1 != 0):EPERM", strict: true},
+}
+
+// offline keeps from the host's network.
+var offline = []line{{deny: true, rule: "socket:EAFNOSUPPORT"}}
+
+// untruncated is what Landlock holds from version 3 on (Linux 6.2).
+var untruncated = []line{{deny: true, rule: "truncate:EPERM"}, {deny: true, rule: "truncate64:EPERM"}}
 
 // base is what "default" and "strict" say, in order; the first line that fits
 // decides, and what none names is allowed.

@@ -14,7 +14,9 @@ type Context struct {
 	Arch         string // a GOARCH: "amd64" or "arm64"
 	NestedUserns bool   // the command may make user namespaces
 	Capabilities uint64 // what it holds over the sandbox's namespaces, as bits
-	NoSockets    bool   // there is nothing around it that would keep it from the host's
+	Bare         bool   // no namespaces keep it from what is the host's
+	NoNetwork    bool   // where it is Bare: it may not use the host's network
+	NoTruncate   bool   // where it is Bare: Landlock lets it truncate files by their paths
 	Imported     []byte // the content of Config.File
 }
 
@@ -57,10 +59,6 @@ type policy struct {
 func (c Config) policy(x Context) (policy, error) {
 	have := x.powers(c)
 	p := policy{rules: lines(guard, have, false), rest: allowed, unlisted: refused | verdict(unix.ENOSYS), foreign: killed}
-	if x.NoSockets {
-		// socketpair(2) reaches nobody.
-		p.rules = append(p.rules, rule{call: "socket", then: refused | verdict(unix.EAFNOSUPPORT)})
-	}
 	denied := refused | verdict(unix.EPERM)
 	if c.Errno != "" {
 		denied, _ = parseVerdict(c.Errno) // Validate has read it
@@ -78,6 +76,7 @@ func (c Config) policy(x Context) (policy, error) {
 			p.rules = append(p.rules, r)
 		}
 	}
+	p.rules = append(p.rules, x.bare(c)...)
 	switch {
 	case c.File != "":
 		return p, p.importDocker(c.File, x)
@@ -85,6 +84,21 @@ func (c Config) policy(x Context) (policy, error) {
 		p.rules = append(p.rules, lines(base, have, c.Base == Strict)...)
 	}
 	return p, nil
+}
+
+// bare returns what takes the place of namespaces.
+func (x Context) bare(c Config) []rule {
+	if !x.Bare {
+		return nil
+	}
+	rules := lines(bareLines, 0, c.Base == Strict)
+	if x.NoNetwork {
+		rules = append(rules, lines(offline, 0, false)...)
+	}
+	if x.NoTruncate {
+		rules = append(rules, lines(untruncated, 0, false)...)
+	}
+	return rules
 }
 
 func (x Context) powers(c Config) power {

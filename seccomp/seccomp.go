@@ -73,6 +73,9 @@ func (c Config) Off() bool {
 	return c.Base == None && c.File == "" && len(c.Allow)+len(c.Deny)+len(c.Log) == 0
 }
 
+// StrictBase reports whether the filter starts from "strict".
+func (c Config) StrictBase() bool { return c.Base == Strict }
+
 // NoKeys reports whether the filter surely refuses every call for keyrings.
 func (c Config) NoKeys() bool {
 	return c.Base != None && c.File == "" && len(c.Allow)+len(c.Log) == 0

@@ -260,7 +260,7 @@ func TestMistakesInRules(t *testing.T) {
 	for text, says := range map[string]string{
 		"nosuchcall":              `"nosuchcall" is not a system call`,
 		"":                        "is not a system call",
-		"@nosuch":                 "is not a group; there are @bpf @clock",
+		"@nosuch":                 "is not a group; there are @attributes @bpf @clock",
 		"read(":                   `do not end with ")"`,
 		"read(arg0)":              "is not a condition",
 		"read(arg6 == 1)":         "one of arg0 to arg5",

@@ -9,6 +9,7 @@ import (
 	"github.com/snug-sandbox/snug/internal/child"
 	"github.com/snug-sandbox/snug/internal/host"
 	"github.com/snug-sandbox/snug/internal/plan"
+	"github.com/snug-sandbox/snug/landlock"
 	"github.com/snug-sandbox/snug/mounts"
 	"github.com/snug-sandbox/snug/namespaces"
 	"github.com/snug-sandbox/snug/network"
@@ -148,7 +149,7 @@ func (c *compiler) command() (*plan.Plan, error) {
 	env := c.setup.PlanExec(c.p)
 	if c.landlocked() {
 		wall := c.Wall(c.facts, c.context, c.streams)
-		if c.entering {
+		if c.entering && !c.Namespaces.None {
 			wall.Files = false // its mounts were made, and are not known, here
 		}
 		if err := c.Security.Config.Plan(wall, c.facts.Landlock, c.p); err != nil {
@@ -218,16 +219,29 @@ func (c *compiler) nestedFilter() []byte {
 func (c *compiler) filterContext() seccomp.Context {
 	return seccomp.Context{
 		Arch: runtime.GOARCH, NestedUserns: c.Security.NestedUserns, Capabilities: c.Security.Bits(), Imported: c.facts.SeccompFile,
+		Bare: c.Namespaces.None, NoNetwork: c.Network.Mode != network.Host, NoTruncate: !landlock.Truncates(c.facts.Landlock),
 	}
 }
 
 func (c *compiler) mounts() error {
+	if c.Namespaces.None {
+		c.ownTerminal()
+		return c.planBare()
+	}
 	terminal, err := c.table().Plan(c.facts, c.context, c.p)
 	c.setup.Terminal = terminal
 	if terminal != 0 {
 		c.p.Replaced = c.setup.Terminals
 	}
 	return err
+}
+
+// ownTerminal makes a terminal where no /dev of the sandbox's own has one.
+func (c *compiler) ownTerminal() {
+	if c.context.Terminal {
+		c.setup.Terminal = mounts.PlanTerminal(plan.Cwd, "/dev/ptmx", c.p)
+		c.p.Replaced = c.setup.Terminals
+	}
 }
 
 func (c *compiler) credentials() error {

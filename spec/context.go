@@ -12,7 +12,12 @@ import (
 )
 
 // withNetwork makes the two ways to ask for the caller's network say the same.
+// Without namespaces the mode alone says which sockets there are.
 func (s Spec) withNetwork() Spec {
+	s.Namespaces = s.Namespaces.Settled()
+	if s.Namespaces.None {
+		return s
+	}
 	if s.Network.Mode == network.Host && s.Namespaces.Net == "" {
 		s.Namespaces.Net = namespaces.Share
 	}
@@ -20,6 +25,11 @@ func (s Spec) withNetwork() Spec {
 		s.Network.Mode = network.Host
 	}
 	return s
+}
+
+// hostNetwork reports whether the command may use the caller's network.
+func (s Spec) hostNetwork() bool {
+	return s.Namespaces.Net == namespaces.Share && (s.Network.Mode == network.Host || !s.Namespaces.None)
 }
 
 func (s Spec) table() mounts.Table {
@@ -32,9 +42,12 @@ func (s Spec) context(f host.Facts) mounts.Context {
 	c := mounts.Context{
 		SharedPID: s.Namespaces.PID == namespaces.Share && s.Namespaces.Join.PID == nil, SharedIPC: s.Namespaces.IPC == namespaces.Share,
 		ResolvConf: s.resolvConf(f), HostNames: s.hostNames(), ResolvFile: pick(f.Resolver.File != "", f.Resolver.File, "/etc/resolv.conf"),
-		SharedUser: s.Namespaces.User == namespaces.Share, HostNetwork: s.Namespaces.Net == namespaces.Share,
+		SharedUser: s.Namespaces.User == namespaces.Share, HostNetwork: s.hostNetwork(),
 		UID: uid, GID: gid, OwnTmpfs: s.Identity.Map == userns.MapRange && (uid != 0 || gid != 0),
 		User: s.Identity.User, Home: s.Identity.Home, Shell: s.Identity.Shell, Hostname: s.Namespaces.Name(),
+	}
+	if s.Identity.Map != userns.MapRange {
+		c.MountUID, c.MountGID = uid, gid
 	}
 	root := uid == 0 && f.UID != 0
 	if c.User == "" {
@@ -103,6 +116,13 @@ func (s Spec) workdir(f host.Facts, c mounts.Context) string {
 		return c.Home
 	}
 	return "/"
+}
+
+// Shows reports whether the host's path p is certainly visible inside, under its
+// own name.
+func (s Spec) Shows(f host.Facts, p string) bool {
+	s = s.withNetwork()
+	return s.table().Shows(f, s.context(f), p)
 }
 
 // wantsTerminal reports whether the sandbox gets a terminal of its own. With

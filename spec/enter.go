@@ -20,7 +20,10 @@ func (s Spec) ForEntering(f host.Facts) Spec {
 	s.Identity.User, s.Identity.Home, s.Identity.Shell = c.User, c.Home, c.Shell
 	s.Namespaces.Join = namespaces.Join{}   // they are the sandbox's own now
 	s.Limits.Timeout, s.Limits.Grace = 0, 0 // of the sandbox
-	s.Mounts, s.Security.Masking, s.Description = nil, mounts.Masking{}, ""
+	if !s.Namespaces.None {                 // where they are Landlock's rules
+		s.Mounts = nil
+	}
+	s.Security.Masking, s.Description = mounts.Masking{}, ""
 	s.Rootfs = mounts.Rootfs{Path: s.Rootfs.Path, Base: s.Rootfs.Base}
 	s.Command.Args, s.Command.Argv0, s.Command.FDs = nil, "", nil
 	return s
@@ -67,17 +70,20 @@ func (c *compiler) enter(own []namespaces.Kind, first int, copies []child.Mappin
 	c.setup.PlanAlone(regs, c.p)
 	shared := c.Namespaces.User == namespaces.Share
 	meanwhile := func() error {
-		process.PlanForgetProgram(copies, len(regs), c.p)
+		if c.Namespaces.None {
+			// The program is a file like any other there, and only root may change
+			// what is mapped of it.
+			c.p.Do("close the file in the program's place", plan.Close, plan.Num(uint64(len(regs))))
+		} else {
+			process.PlanForgetProgram(copies, len(regs), c.p)
+		}
 		return c.Security.PlanNested(shared, c.nestedFilter(), c.p)
 	}
 	if err := namespaces.PlanEnter(own, regs[first:], meanwhile, c.p); err != nil {
 		return err
 	}
 	c.setup.PlanEntered(c.p)
-	if c.context.Terminal {
-		c.setup.Terminal = mounts.PlanTerminal(plan.Cwd, "/dev/ptmx", c.p)
-		c.p.Replaced = c.setup.Terminals
-	}
+	c.ownTerminal()
 	c.setup.PlanTerminal(c.p)
 	c.fork(0)
 	return nil

@@ -34,6 +34,7 @@ func (s Spec) wants() host.Want {
 	return host.Want{
 		SubIDs:    s.Identity.Map == userns.MapRange,
 		RootLinks: !s.Rootfs.HasTree() && (s.Rootfs.Base == "" || s.Rootfs.Base == mounts.BaseSystem),
+		Fuse:      s.Rootfs.Driver == mounts.DriverFuse,
 		RootEtc:   s.etcOf(),
 		Cgroup:    !s.Limits.Config.Empty() || s.Limits.CPUTime > 0,
 		Devices:   s.Limits.Devices(),

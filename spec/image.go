@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"cmp"
 	"maps"
 	"path"
 	"slices"
@@ -47,6 +48,10 @@ func (s Spec) UseImage(store *images.Store, caller []string) (Spec, *Image, erro
 		return s, nil, err
 	}
 	used := &Image{Image: image}
+	if err := image.Settled(); err != nil {
+		used.Close()
+		return s, nil, err
+	}
 	if err := s.onImage(store, used, caller); err != nil {
 		used.Close()
 		return s, nil, err
@@ -83,6 +88,7 @@ func (s *Spec) onImage(store *images.Store, i *Image, caller []string) error {
 		s.Security.Capabilities = slices.Clone(rootCapabilities)
 	}
 	s.command(c)
+	s.Network.Exposed = exposed(c.ExposedPorts)
 	s.Env = s.Env.WithDefaults(caller, c.Env)
 	s.places(c)
 	return nil
@@ -107,7 +113,11 @@ func ChooseIDs(idMap string, i *images.Image) images.IDs {
 
 // keep has what is written stay under a name.
 func (s *Spec) keep(store *images.Store, i *Image, ids *images.IDs) error {
-	kept, err := store.Keep(s.Rootfs.Name, i.Image, *ids)
+	base := i.Image
+	if s.Rootfs.Driver == mounts.DriverCopy {
+		base = nil // it was copied before, or it is an overlay's
+	}
+	kept, err := store.Keep(s.Rootfs.Name, base, *ids)
 	if err != nil {
 		return err
 	}
@@ -122,8 +132,44 @@ func (s *Spec) keep(store *images.Store, i *Image, ids *images.IDs) error {
 		}
 		*ids = kept.IDs
 	}
-	s.Rootfs.Overlay, s.Rootfs.Upper, s.Rootfs.Work = mounts.OverlayKeep, kept.Upper(), kept.Work()
+	s.Rootfs.Overlay = mounts.OverlayKeep
+	return s.useKept(kept)
+}
+
+// useKept has the root be what is kept, by what it was made with.
+func (s *Spec) useKept(kept *images.Kept) error {
+	r := &s.Rootfs
+	made := mounts.DriverKernel
+	switch {
+	case kept.Tree() != "":
+		made = mounts.DriverCopy
+		r.Copy = kept.Tree()
+	case kept.Fuse():
+		made = mounts.DriverFuse
+	}
+	if r.Driver == mounts.DriverAuto && made != mounts.DriverKernel {
+		r.Driver = made
+	}
+	if r.Driver != mounts.DriverAuto && r.Driver != made && !(r.Driver == mounts.DriverFuse && made == mounts.DriverKernel) {
+		return &problem.Problem{What: "rootfs.driver", Why: "what is kept as " + kept.Name + " was made with \"" + made + "\"", Fix: "leave out rootfs.driver, or choose another name"}
+	}
+	if r.Driver == mounts.DriverCopy {
+		return nil
+	}
+	r.Upper, r.Work = kept.Upper(), kept.Work()
+	if r.Driver == mounts.DriverFuse {
+		return kept.SetFuse()
+	}
 	return nil
+}
+
+// KeptByFuse says that fuse-overlayfs writes to what is kept on top of the image.
+// It may be nil.
+func (i *Image) KeptByFuse() error {
+	if i == nil || i.kept == nil {
+		return nil
+	}
+	return i.kept.SetFuse()
 }
 
 // command is the image's, where s has none: its Cmd are the arguments of its
@@ -142,6 +188,25 @@ func (s *Spec) command(c images.Process) {
 			s.Command.StopSignal = ""
 		}
 	}
+}
+
+// exposed are the ports of an image in the order of their numbers; "80" alone is
+// one of TCP.
+func exposed(ports map[string]struct{}) (list []string) {
+	number := func(port string) int {
+		word, _, _ := strings.Cut(port, "/")
+		word, _, _ = strings.Cut(word, "-")
+		n, _ := strconv.Atoi(word)
+		return n
+	}
+	for port := range ports {
+		if !strings.Contains(port, "/") {
+			port += "/tcp"
+		}
+		list = append(list, port)
+	}
+	slices.SortFunc(list, func(a, b string) int { return cmp.Or(cmp.Compare(number(a), number(b)), cmp.Compare(a, b)) })
+	return slices.Compact(list)
 }
 
 // places makes the working directory and the volumes of an image, which need

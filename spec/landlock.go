@@ -16,11 +16,16 @@ import (
 // Wall is what Landlock shall keep the command to, from the same tables as the
 // mounts and namespaces.
 func (s Spec) Wall(f host.Facts, c mounts.Context, io Streams) landlock.Wall {
+	if s.Namespaces.None {
+		w := s.bareWall(s.withoutMounts(f, c).rules)
+		w.Open = openAgain(s, io)
+		return w
+	}
 	w := landlock.Wall{
 		// Landlock forbids every mount to whom it keeps from files.
 		Files:   !s.Security.NestedUserns && s.Security.Bits()&(1<<unix.CAP_SYS_ADMIN) == 0,
 		Signals: s.Namespaces.PID == namespaces.Share && s.Namespaces.Join.PID == nil,
-		Sockets: s.Namespaces.Net == namespaces.Share,
+		Sockets: s.Namespaces.Net == namespaces.Share && !s.Security.OpenAbstract,
 	}
 	if !w.Files {
 		return w

@@ -5,6 +5,7 @@ package spec
 
 import (
 	"github.com/snug-sandbox/snug/cgroups"
+	"github.com/snug-sandbox/snug/desktop"
 	"github.com/snug-sandbox/snug/landlock"
 	"github.com/snug-sandbox/snug/mounts"
 	"github.com/snug-sandbox/snug/namespaces"
@@ -32,6 +33,7 @@ type Spec struct {
 	Network    network.Config    `toml:"network"`    // what it can reach
 	Limits     Limits            `toml:"limits"`     // what it may use up
 	Security   Security          `toml:"security"`   // what it may do
+	Desktop    desktop.Config    `toml:"desktop"`    // what of the caller's desktop it reaches
 	Terminal   process.Terminal  `toml:"terminal"`   // what it talks to
 
 	// OrderedMounts mounts in the order given instead of by target; a later

@@ -13,7 +13,7 @@ import (
 func (s Spec) Validate() error {
 	var list problem.List
 	for _, part := range []interface{ Validate() error }{
-		s.Command, s.Env, s.Identity, s.table(), s.Namespaces, s.Network, s.Limits.Config, s.Limits.Limits, s.Security.Privileges, s.Security.Seccomp, s.Security.Config, s.Terminal,
+		s.Command, s.Env, s.Identity, s.table(), s.Namespaces, s.Network, s.Limits.Config, s.Limits.Limits, s.Security.Privileges, s.Security.Seccomp, s.Security.Config, s.Desktop, s.Terminal,
 	} {
 		list = appendProblems(list, part.Validate())
 	}
@@ -40,6 +40,9 @@ func (s Spec) contradictions() problem.List {
 	var list problem.List
 	bad := func(what, why, fix string) {
 		list = append(list, &problem.Problem{What: what, Why: why, Fix: fix})
+	}
+	if s.Namespaces.None {
+		return s.bareContradictions()
 	}
 	if s.Namespaces.Net == namespaces.New && s.Network.Mode == network.Host {
 		bad("network.mode", "\"host\" is the caller's network, but namespaces.net is \"new\"", "leave one of them out")

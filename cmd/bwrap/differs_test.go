@@ -7,8 +7,9 @@ import (
 	"github.com/snug-sandbox/snug/internal/kerneltest"
 )
 
-// differs are scripts that end or print otherwise with Debian's bubblewrap
-// 0.8.0, each with the reason.
+// differs are scripts that end or print otherwise with one of Debian's versions
+// of bubblewrap, 0.8.0 and 0.12.0, each with the reason. Messages that changed are
+// those of 0.11.
 var differs = []struct{ name, why, text, out, err string }{
 	{"same link twice", "bubblewrap 0.11 finds that it is there already",
 		`bwrap $R --tmpfs /tmp --symlink a/b /tmp/l --symlink a/b /tmp/l readlink /tmp/l`, "a/b\n", ""},
@@ -16,6 +17,23 @@ var differs = []struct{ name, why, text, out, err string }{
 		`bwrap $R --tmpfs /tmp --symlink a/b /tmp/l --symlink c /tmp/l true`, "", "bwrap: Can't make symlink at /tmp/l: existing destination is a/b\n"},
 	{"link on a file", "bubblewrap 0.11 says what is there",
 		`bwrap $R --symlink a /etc/passwd true`, "", "bwrap: Can't make symlink at /etc/passwd: destination exists and is not a symlink\n"},
+	{"chmod of nothing", "0.12 opens it first",
+		`bwrap $R --tmpfs /tmp --chmod 755 /tmp/a true`, "", "bwrap: Can't chmod 0755 /tmp/a: No such file or directory\n"},
+	{"new file in a read-only directory", "0.12 has one message for files and directories",
+		`bwrap $R --ro-bind /etc/passwd /usr/nonexist true`, "", "bwrap: Can't create file at /usr/nonexist: Read-only file system\n"},
+	{"mount point in a read-only directory", "0.12 has one message for files and directories",
+		`bwrap $R --tmpfs /usr/nonexist true`, "", "bwrap: Can't mkdir /usr/nonexist: Read-only file system\n"},
+	{"dir on a file", "0.12 says that the destination is none",
+		`bwrap $R --tmpfs /tmp --file 5 /tmp/f --dir /tmp/f stat -c %F /tmp/f 5</dev/null`, "", "bwrap: Can't mkdir /tmp/f: Not a directory\n"},
+	{"directory on a file", "0.12 says that the destination is none",
+		`bwrap $R --ro-bind /usr /etc/passwd true`, "", "bwrap: Can't mkdir /etc/passwd: Not a directory\n"},
+	{"file on a directory", "0.12 says that the destination is none",
+		`bwrap $R --ro-bind /etc/passwd /usr true`, "", "bwrap: Can't create file at /usr: Is a directory\n"},
+	{"file systems on a file", "0.12 says that the destination is none",
+		`bwrap $R --tmpfs /etc/passwd true; bwrap $R --unshare-pid --proc /etc/passwd true; bwrap $R --dev /etc/passwd true`, "",
+		strings.Repeat("bwrap: Can't mkdir /etc/passwd: Not a directory\n", 3)},
+	{"data on a directory", "0.12 says that the destination is none",
+		`bwrap $R --ro-bind-data 5 /usr true 5<<<x; bwrap $R --bind-data 5 /usr true 5<<<x`, "", strings.Repeat("bwrap: Can't create file at /usr: Is a directory\n", 2)},
 	{"absolute links of the sandbox", "they lead to where the command will find them; with bubblewrap to its own root in between",
 		`bwrap $R --tmpfs /tmp --dir /tmp/real --symlink /tmp/real /tmp/abs --dir /tmp/abs/a --bind /usr /tmp/abs/u ls /tmp/real`, "a\nu\n", ""},
 	{"absolute links of the host", "the same; the host's /tmp is never written to",

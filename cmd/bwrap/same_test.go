@@ -8,8 +8,8 @@ import (
 	"github.com/snug-sandbox/snug/internal/kerneltest"
 )
 
-// same are scripts that end and print alike with bubblewrap 0.8.0 and with this
-// program.
+// same are scripts that end and print alike with this program and with
+// bubblewrap, from 0.8.0 to 0.12.0.
 var same = []struct{ name, text string }{
 	// Files.
 	{"modes", `bwrap $R --tmpfs /tmp --perms 1777 --tmpfs /tmp/t --dir /tmp/a --perms 700 --dir /tmp/b/c --perms 0 --dir /tmp/z --file 5 /tmp/d/f --perms 640 --file 6 /tmp/g --perms 4755 --dir /tmp/s \
@@ -33,8 +33,6 @@ var same = []struct{ name, text string }{
 	{"files of bind", `echo 1 >f; mkdir d; bwrap $R --tmpfs /tmp --bind "$PWD/f" /tmp/f --bind "$PWD/d" /tmp/d sh -c 'echo 2 >/tmp/f; echo 3 >/tmp/d/new; ls -l /tmp | cut -c1-10'; cat f d/new`},
 	{"bind is read-only", `echo 1 >f; bwrap $R sh -c "echo 2 >$PWD/f"; cat f; bwrap --ro-bind / / --bind $PWD $PWD sh -c "echo 2 >$PWD/f"; cat f`},
 	{"file on a file", `echo 1 >f; echo 2 >g; bwrap --bind / / --ro-bind f $PWD/g cat $PWD/g; cat g`},
-	{"file on a directory", `bwrap $R --ro-bind /etc/passwd /usr true`},
-	{"directory on a file", `bwrap $R --ro-bind /usr /etc/passwd true`},
 	{"missing source", `bwrap $R --ro-bind /nonexist/x /tmp true`},
 	{"missing source of a new target", `bwrap --ro-bind /nonexist/x /tmp/a true`},
 	{"try", `bwrap $R --tmpfs /tmp --bind-try /nonexist /tmp/a/b --ro-bind-try /nonexist /tmp/c --dev-bind-try /nonexist /tmp/d --ro-bind-try /etc /tmp/e --dir /tmp/a/b/c find /tmp -maxdepth 2 -path '/tmp/e/*' -prune -o -printf '%m %p\n' | sort`},
@@ -42,15 +40,12 @@ var same = []struct{ name, text string }{
 	{"relative source", `mkdir a; echo x >a/f; bwrap $R --tmpfs /tmp --bind a /tmp/a cat /tmp/a/f`},
 	{"relative destination", `bwrap $R --tmpfs /tmp --dir tmp/x ls /tmp`},
 	{"dir that exists", `bwrap $R --perms 700 --dir /usr stat -c %a /usr`},
-	{"dir on a file", `bwrap $R --tmpfs /tmp --file 5 /tmp/f --dir /tmp/f stat -c %F /tmp/f 5</dev/null`},
 	{"order hides", `bwrap $R --tmpfs /tmp --dir /tmp/a --tmpfs /tmp --dir /tmp/b ls /tmp`},
 	{"root again", `bwrap --dir /x --tmpfs /y --bind / / ls -d /x /usr`},
 	{"tmpfs as root", `bwrap --bind / / --tmpfs / --ro-bind /usr /usr --symlink usr/bin /bin --symlink usr/lib /lib --symlink usr/lib64 /lib64 ls /`},
 	{"host's directory is written", `mkdir h; bwrap --bind / / --bind /usr $PWD/h/a/usr --tmpfs $PWD/h/t --bind /etc/passwd $PWD/h/f --dir $PWD/h/dir --symlink x $PWD/h/l --file 5 $PWD/h/new true 5<<<data; find h -printf '%m %y %p %s %l\n' | sed 's/ [0-9]* $//' | sort`},
 	{"host's file is truncated", `echo long text >f; bwrap --bind / / --file 5 $PWD/f cat $PWD/f 5<<<a; cat f`},
-	{"mount point in a read-only directory", `bwrap $R --tmpfs /usr/nonexist true`},
 	{"mount point below a file", `bwrap $R --tmpfs /etc/passwd/x true`},
-	{"new file in a read-only directory", `bwrap $R --ro-bind /etc/passwd /usr/nonexist true`},
 	{"new directories in a read-only directory", `bwrap $R --dir /usr/nonexist/a/b true`},
 	{"new link in a read-only directory", `bwrap $R --symlink a /usr/nonexist true`},
 	{"written file in a read-only directory", `bwrap $R --file 5 /usr/nonexist true 5</dev/null`},
@@ -58,7 +53,6 @@ var same = []struct{ name, text string }{
 	{"dots", `bwrap $R --tmpfs /tmp --dir /tmp/./a//b/ --dir /tmp/a/../c ls -R /tmp`},
 	{"deep", `d=$(printf 'd%.0s/' {1..200}); bwrap $R --tmpfs /tmp --bind /usr "/tmp/$d" ls -d "/tmp/${d}bin"`},
 	{"chmod", `bwrap $R --tmpfs /tmp --dir /tmp/a --chmod 1777 /tmp/a --file 5 /tmp/f --chmod 400 /tmp/f stat -c '%a %n' /tmp/a /tmp/f 5</dev/null`},
-	{"chmod of nothing", `bwrap $R --tmpfs /tmp --chmod 755 /tmp/a true`},
 	{"chmod read-only", `bwrap $R --chmod 755 /usr true`},
 	{"remount is not recursive", `bwrap $R --tmpfs /tmp --tmpfs /tmp/a --remount-ro /tmp sh -c 'touch /tmp/a/x && ls /tmp/a; touch /tmp/x'`},
 	{"mqueue", `bwrap $R --unshare-ipc --tmpfs /tmp --mqueue /tmp/q stat -f -c %T /tmp/q`},

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/snug-sandbox/snug/images"
@@ -13,9 +15,9 @@ import (
 )
 
 // diff lists what a kept snapshot changed of its image, which is mounted at the
-// second argument: A added, C changed, D deleted.
+// second argument, if there is one: A added, C changed, D deleted.
 func (t *tool) diff(args []string) error {
-	if len(args) != 2 {
+	if len(args) < 1 || len(args) > 2 {
 		return errors.New("diff takes the name of a kept snapshot")
 	}
 	kept, err := t.store.Keep(args[0], nil, "")
@@ -23,14 +25,49 @@ func (t *tool) diff(args []string) error {
 		return err
 	}
 	defer kept.Close()
+	upper, lower := kept.Upper(), ""
+	if len(args) == 2 {
+		lower = args[1]
+	} else {
+		image, err := t.store.UseDigest(kept.Base)
+		if err != nil {
+			return err
+		}
+		defer image.Close()
+		a, err := t.store.Begin()
+		if err != nil {
+			return err
+		}
+		defer a.Close()
+		if upper, lower, err = t.flattened(a, image, kept); err != nil {
+			return err
+		}
+	}
 	w := bufio.NewWriter(t.out)
-	if err := layer.Changes(kept.Upper(), args[1], func(kind byte, name string) error {
+	if err := layer.Changes(upper, lower, func(kind byte, name string) error {
 		_, err := fmt.Fprintf(w, "%c %s\n", kind, lineSafe(name))
 		return err
 	}); err != nil {
 		return err
 	}
 	return w.Flush()
+}
+
+// flattened returns what was written, as overlayfs has it, and a copy of the image
+// below it.
+func (t *tool) flattened(a *images.Adding, image *images.Image, kept *images.Kept) (upper, lower string, err error) {
+	lower = filepath.Join(a.Dir(), "lower")
+	if err := os.Mkdir(lower, 0o755); err != nil {
+		return "", "", err
+	}
+	if err := t.flatten(image, kept.IDs, lower); err != nil || kept.Tree() == "" {
+		return kept.Upper(), lower, err
+	}
+	upper = filepath.Join(a.Dir(), "upper")
+	if err := os.Mkdir(upper, 0o755); err != nil {
+		return "", "", err
+	}
+	return upper, lower, layer.Difference(kept.Tree(), lower, upper)
 }
 
 // lineSafe is a name on one line.
@@ -68,15 +105,21 @@ func (t *tool) commit(args []string) error {
 		return err
 	}
 	defer a.Close()
-	for _, diffID := range image.Config.RootFS.DiffIDs {
-		if _, err := a.Reserve(kept.IDs, diffID); err != nil {
+	for _, key := range image.Keys(kept.IDs) {
+		if _, err := a.Reserve(kept.IDs, key); err != nil {
+			return err
+		}
+	}
+	upper := kept.Upper()
+	if kept.Tree() != "" {
+		if upper, _, err = t.flattened(a, image, kept); err != nil {
 			return err
 		}
 	}
 	r, w := io.Pipe()
 	defer r.Close()
 	go func() {
-		_, err := layer.Pack(kept.Upper(), w, true)
+		_, err := layer.Pack(upper, w, true)
 		w.CloseWithError(err)
 	}()
 	report, err := t.unpackLayer(a, source{}, r)

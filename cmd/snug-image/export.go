@@ -18,12 +18,12 @@ import (
 )
 
 // openRecipe returns a layer's recipe and its directory.
-func (t *tool) openRecipe(ids images.IDs, diffID string) (*os.File, string, error) {
-	path, err := t.store.RecipePath(diffID)
+func (t *tool) openRecipe(ids images.IDs, key string) (*os.File, string, error) {
+	path, err := t.store.RecipePath(key)
 	if err != nil {
 		return nil, "", err
 	}
-	dir, err := t.store.LayerDir(ids, diffID)
+	dir, err := t.store.LayerDir(ids, key)
 	if err != nil {
 		return nil, "", err
 	}
@@ -37,6 +37,9 @@ func (t *tool) openRecipe(ids images.IDs, diffID string) (*os.File, string, erro
 func (t *tool) export(args []string) error {
 	if len(args) != 2 {
 		return errors.New("export takes an image and where it goes")
+	}
+	if t.format == formatRootfs && args[1] == "-" {
+		return t.exportCopy(args[0])
 	}
 	if t.format == formatRootfs {
 		skipped, err := layer.Pack(args[1], t.out, false)
@@ -65,6 +68,32 @@ func (t *tool) export(args []string) error {
 		return err
 	}
 	return to.close()
+}
+
+// exportCopy writes the files of an image that cannot be mounted.
+func (t *tool) exportCopy(ref string) error {
+	image, err := t.store.Use(ref)
+	if err != nil {
+		return err
+	}
+	defer image.Close()
+	a, err := t.store.Begin()
+	if err != nil {
+		return err
+	}
+	defer a.Close()
+	ids := images.Single
+	if image.Has(images.Range) {
+		ids = images.Range
+	}
+	dir := filepath.Join(a.Dir(), "tree")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return err
+	}
+	if err := t.flatten(image, ids, dir); err != nil {
+		return err
+	}
+	return t.export([]string{ref, dir})
 }
 
 // layout is an OCI layout that is written.
@@ -132,10 +161,10 @@ func (t *tool) writeLayout(a *images.Adding, image *images.Image, name string, t
 	var layers []images.Descriptor
 	diffIDs := make([]string, len(image.Config.RootFS.DiffIDs))
 	put := map[string]bool{}
-	for i, diffID := range image.Config.RootFS.DiffIDs {
-		d, err := t.writeLayer(a, ids, diffID, &diffIDs[i], to, put)
+	for i, key := range image.Keys(ids) {
+		d, err := t.writeLayer(a, ids, key, &diffIDs[i], to, put)
 		if err != nil {
-			return fmt.Errorf("layer %s: %w", short(diffID), err)
+			return fmt.Errorf("layer %s: %w", short(image.Config.RootFS.DiffIDs[i]), err)
 		}
 		layers = append(layers, d)
 	}
@@ -199,7 +228,7 @@ func equal(a, b []string) bool { return strings.Join(a, " ") == strings.Join(b, 
 
 // writeLayer writes a layer's blob. Its stream is the one that it came with; if
 // that cannot be made again, one of the files as they are.
-func (t *tool) writeLayer(a *images.Adding, ids images.IDs, diffID string, written *string, to layout, put map[string]bool) (images.Descriptor, error) {
+func (t *tool) writeLayer(a *images.Adding, ids images.IDs, key string, written *string, to layout, put map[string]bool) (images.Descriptor, error) {
 	f, err := os.CreateTemp(a.Dir(), "blob-")
 	if err != nil {
 		return images.Descriptor{}, err
@@ -211,7 +240,7 @@ func (t *tool) writeLayer(a *images.Adding, ids images.IDs, diffID string, writt
 	if err != nil {
 		return images.Descriptor{}, err
 	}
-	if err := t.stream(ids, diffID, io.MultiWriter(z, plain)); err != nil {
+	if err := t.stream(ids, key, io.MultiWriter(z, plain)); err != nil {
 		return images.Descriptor{}, err
 	}
 	if err := z.Close(); err != nil {
@@ -233,8 +262,8 @@ func (t *tool) writeLayer(a *images.Adding, ids images.IDs, diffID string, writt
 }
 
 // stream writes a layer's tar stream.
-func (t *tool) stream(ids images.IDs, diffID string, w io.Writer) error {
-	recipe, dir, err := t.openRecipe(ids, diffID)
+func (t *tool) stream(ids images.IDs, key string, w io.Writer) error {
+	recipe, dir, err := t.openRecipe(ids, key)
 	if err != nil {
 		return err
 	}
@@ -263,10 +292,11 @@ func (t *tool) convert(args []string) error {
 	}
 	defer a.Close()
 	var layers []source
-	for _, diffID := range image.Config.RootFS.DiffIDs {
+	keys := image.Keys(from)
+	for i, diffID := range image.Config.RootFS.DiffIDs {
 		layers = append(layers, source{name: "layer " + short(diffID), diffID: diffID, open: func() (io.ReadCloser, error) {
 			r, w := io.Pipe()
-			go func() { w.CloseWithError(t.stream(from, diffID, w)) }()
+			go func() { w.CloseWithError(t.stream(from, keys[i], w)) }()
 			return r, nil
 		}})
 	}

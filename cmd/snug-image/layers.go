@@ -9,6 +9,7 @@ import (
 	"hash"
 	"io"
 	"os"
+	"slices"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -24,6 +25,8 @@ type source struct {
 	diffID string // of its uncompressed stream; empty: not known
 	digest string // of the stream as it comes; empty: not known
 	open   func() (io.ReadCloser, error)
+	chain  string                   // of it and the layers below; empty: it is alone
+	below  func() ([]string, error) // directories of the layers below, once they are there
 }
 
 // atOnce is how many layers are unpacked at a time. Each has some buffers, a
@@ -37,14 +40,17 @@ func (t *tool) addLayers(a *images.Adding, list []source, before func()) error {
 	group.SetLimit(atOnce)
 	var mu sync.Mutex
 	var skipped layer.Skipped
-	begun := map[string]bool{}
-	for _, s := range list {
-		if begun[s.diffID] {
-			continue // one layer may occur several times
+	there, diffIDs := t.stack(list)
+	for i, s := range list {
+		if slices.ContainsFunc(list[:i], func(other source) bool { return other.diffID == s.diffID }) {
+			there[i].done("", nil) // one layer may occur several times
+			continue
 		}
-		begun[s.diffID] = true
+		s.chain = images.ChainID(diffIDs[:i+1])
+		s.below = func() ([]string, error) { return t.under(there[:i]) }
 		group.Go(func() error {
-			report, err := t.addLayer(a, s)
+			report, key, err := t.addLayer(a, s)
+			there[i].done(key, err)
 			mu.Lock()
 			defer mu.Unlock()
 			skipped.Devices += report.Skipped.Devices
@@ -62,20 +68,71 @@ func (t *tool) addLayers(a *images.Adding, list []source, before func()) error {
 	return err
 }
 
-func (t *tool) addLayer(a *images.Adding, s source) (layer.Report, error) {
-	if there, err := a.Reserve(t.ids, s.diffID); there || err != nil {
-		return layer.Report{}, err
+// arrival is a layer that others may wait for.
+type arrival struct {
+	here chan struct{}
+	key  string // empty: the same as one below
+	err  error
+}
+
+func (a *arrival) done(key string, err error) {
+	a.key, a.err = key, err
+	close(a.here)
+}
+
+func (t *tool) stack(list []source) (there []*arrival, diffIDs []string) {
+	for _, s := range list {
+		there = append(there, &arrival{here: make(chan struct{})})
+		diffIDs = append(diffIDs, s.diffID)
+	}
+	return there, diffIDs
+}
+
+// under waits for layers, and returns their directories, the topmost first. The
+// lowest one begins first, so that none waits for ever.
+func (t *tool) under(list []*arrival) ([]string, error) {
+	var dirs []string
+	for _, a := range slices.Backward(list) {
+		<-a.here
+		if a.err != nil {
+			return nil, errors.New("a layer below it could not be unpacked")
+		}
+		if a.key == "" {
+			continue
+		}
+		dir, err := t.store.LayerDir(t.ids, a.key)
+		if err != nil {
+			return nil, err
+		}
+		dirs = append(dirs, dir)
+	}
+	return dirs, nil
+}
+
+func (t *tool) addLayer(a *images.Adding, s source) (layer.Report, string, error) {
+	for _, key := range []string{s.diffID, s.chain} {
+		if there, err := a.Reserve(t.ids, key); there || err != nil {
+			return layer.Report{}, key, err
+		}
 	}
 	r, err := s.open()
 	if err != nil {
-		return layer.Report{}, err
+		return layer.Report{}, "", err
 	}
 	defer r.Close()
 	report, err := t.unpackLayer(a, s, r)
 	if err != nil {
-		return report, fmt.Errorf("%s: %w", s.name, err)
+		return report, "", fmt.Errorf("%s: %w", s.name, err)
 	}
-	return report, nil
+	return report, s.key(report), nil
+}
+
+// key is what the layer is known by in the store.
+func (s source) key(report layer.Report) string {
+	if report.Dependent {
+		return s.chain
+	}
+	return report.DiffID
 }
 
 // unpackLayer unpacks one stream and puts it to where layers are.
@@ -103,7 +160,7 @@ func (t *tool) unpackLayer(a *images.Adding, s source, r io.Reader) (layer.Repor
 		return layer.Report{}, errors.New("a layer of an image is compressed by gzip or zstd, not by " + compression)
 	}
 	o := t.unpack
-	o.Trailer = s.diffID == ""
+	o.Trailer, o.Below = s.diffID == "", s.below
 	report, err := layer.Unpack(plain, dir, recipe, o)
 	if err == nil && s.digest != "" {
 		err = sum.finish(s.digest)
@@ -112,7 +169,7 @@ func (t *tool) unpackLayer(a *images.Adding, s source, r io.Reader) (layer.Repor
 		err = wrongDigest(report.DiffID, s.diffID)
 	}
 	if err == nil {
-		err = a.Add(t.ids, report.DiffID, dir, recipePath)
+		err = a.Add(t.ids, s.key(report), dir, recipePath, report.Lossy)
 	}
 	return report, err
 }

@@ -64,6 +64,7 @@ var verbs = map[string]func(t *tool, args []string) error{
 	"list": (*tool).list, "inspect": (*tool).inspect, "history": (*tool).history,
 	"remove": (*tool).remove, "tag": (*tool).setTag, "prune": (*tool).prune, "verify": (*tool).verify,
 	"diff": (*tool).diff, "commit": (*tool).commit, "convert": (*tool).convert,
+	"copy": (*tool).copyImage, "drop": (*tool).drop,
 }
 
 func do(args []string) error {

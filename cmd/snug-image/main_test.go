@@ -307,6 +307,14 @@ func TestVerifyFindsDamage(t *testing.T) {
 		if !errors.As(err, &exit) || exit.ExitCode() != 1 || !strings.Contains(out, "is damaged") {
 			t.Errorf("%s: %v %s", name, err, out)
 		}
+		// It is not used, and mended by what has it.
+		if out, err := program(t, store, "verify"); err == nil {
+			t.Errorf("%s: %s", name, out)
+		}
+		must(t, store, "import", "--tag=x", dir+"/f.tar")
+		if out, err := program(t, store, "verify"); err != nil {
+			t.Errorf("%s: not mended: %s", name, out)
+		}
 	}
 }
 

@@ -99,7 +99,7 @@ func (t *tool) ask(ctx context.Context, text string, want name.Reference, place 
 		platform = *p
 	}
 	return remote.Image(ref, remote.WithContext(ctx), remote.WithPlatform(platform),
-		remote.WithAuthFromKeychain(authn.DefaultKeychain), remote.WithTransport(&resuming{base: remote.DefaultTransport}),
+		remote.WithAuthFromKeychain(authn.DefaultKeychain), remote.WithTransport(transport(place)),
 		remote.WithUserAgent("snug"))
 }
 
@@ -118,6 +118,8 @@ func pullProblem(text, place string, err error) error {
 	p := &problem.Problem{What: "pull " + text + " from " + place, Why: err.Error(), Err: err}
 	var refused interface{ Temporary() bool }
 	switch {
+	case strings.Contains(p.Why, "x509: certificate signed by unknown authority"):
+		p.Fix = "put the authority's certificate into ~/.config/containers/certs.d/" + place + "/ca.crt, or name its file in SSL_CERT_FILE"
 	case strings.Contains(p.Why, "UNAUTHORIZED"), strings.Contains(p.Why, "401"):
 		p.Fix = "log in: docker login " + place + ", or write ~/.docker/config.json yourself"
 	case strings.Contains(p.Why, "NOT_FOUND"), strings.Contains(p.Why, "MANIFEST_UNKNOWN"), strings.Contains(p.Why, "NAME_UNKNOWN"):

@@ -16,18 +16,24 @@ import (
 	"github.com/snug-sandbox/snug/internal/units"
 )
 
-// Options of prune and commit.
+// Options of prune, commit and copy.
 var (
 	olderThan time.Duration
 	keepSize  int64
 	commitCmd string
 	message   string
+	dryRun    bool
+	keepName  string
+	into      string
 )
 
 func (t *tool) addMore(set *flag.FlagSet) {
 	set.DurationVar(&olderThan, "older-than", 0, "")
 	set.Int64Var(&keepSize, "keep-size", 0, "")
 	set.StringVar(&commitCmd, "cmd", "", "")
+	set.StringVar(&keepName, "keep", "", "")
+	set.StringVar(&into, "into", "", "")
+	set.BoolVar(&dryRun, "dry-run", false, "")
 	set.StringVar(&message, "message", "", "")
 }
 
@@ -81,6 +87,12 @@ func (t *tool) list(args []string) error {
 	if t.json {
 		return writeJSON(t.out, rows)
 	}
+	if t.quiet {
+		for _, r := range rows {
+			fmt.Fprintln(t.out, problem.Printable(r.Name))
+		}
+		return nil
+	}
 	w := tabwriter.NewWriter(t.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "NAME\tDIGEST\tCREATED\tSIZE\tLAYERS\tIDS")
 	for _, r := range rows {
@@ -116,6 +128,12 @@ func (t *tool) listKept() error {
 			kept = []*images.Kept{}
 		}
 		return writeJSON(t.out, kept)
+	}
+	if t.quiet {
+		for _, k := range kept {
+			fmt.Fprintln(t.out, k.Name)
+		}
+		return nil
 	}
 	w := tabwriter.NewWriter(t.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "NAME\tIMAGE\tDIGEST\tIDS")
@@ -272,6 +290,10 @@ func (t *tool) prune(args []string) error {
 		return err
 	}
 	sort.Slice(rows, func(i, j int) bool { return rows[i].Used.After(rows[j].Used) })
+	bases, err := t.bases()
+	if err != nil {
+		return err
+	}
 	var total int64
 	counted := map[string]bool{}
 	for _, r := range rows {
@@ -280,14 +302,36 @@ func (t *tool) prune(args []string) error {
 			counted[r.Digest] = true
 		}
 		old := olderThan > 0 && time.Since(r.Used) > olderThan
-		if (old || keepSize > 0 && total > keepSize) && !t.store.InUse(r.Digest) {
-			if err := t.store.RemoveRef(r.Name); err != nil {
-				return err
-			}
-			fmt.Fprintln(t.out, "removed", r.Name)
+		if !old && (keepSize <= 0 || total <= keepSize) || bases[r.Digest] || t.store.InUse(r.Digest) {
+			continue
 		}
+		if dryRun {
+			fmt.Fprintln(t.out, "would remove", r.Name)
+			continue
+		}
+		if err := t.store.RemoveRef(r.Name); err != nil {
+			return err
+		}
+		fmt.Fprintln(t.out, "removed", r.Name)
+	}
+	if dryRun {
+		unnamed, err := t.store.Unnamed()
+		for _, digest := range unnamed {
+			fmt.Fprintln(t.out, "would remove", digest)
+		}
+		return err
 	}
 	freed, err := t.store.Collect()
 	fmt.Fprintf(t.out, "removed %d images and %d layers\n", freed.Images, freed.Layers)
 	return err
+}
+
+// bases are the images that something kept was written on.
+func (t *tool) bases() (map[string]bool, error) {
+	kept, err := t.store.Kept()
+	set := map[string]bool{}
+	for _, k := range kept {
+		set[k.Base] = true
+	}
+	return set, err
 }

@@ -63,13 +63,13 @@ func (t *tool) verifyImage(digest string, done map[string]error) error {
 			continue
 		}
 		found = true
-		for _, diffID := range image.Config.RootFS.DiffIDs {
-			key := string(ids) + diffID
-			if _, known := done[key]; !known {
-				done[key] = t.verifyLayer(ids, diffID)
+		for i, key := range image.Keys(ids) {
+			of := string(ids) + key
+			if _, known := done[of]; !known {
+				done[of] = t.verifyLayer(ids, key, image.Config.RootFS.DiffIDs[i])
 			}
-			if done[key] != nil {
-				return done[key]
+			if done[of] != nil {
+				return done[of]
 			}
 		}
 	}
@@ -79,8 +79,8 @@ func (t *tool) verifyImage(digest string, done map[string]error) error {
 	return nil
 }
 
-func (t *tool) verifyLayer(ids images.IDs, diffID string) error {
-	f, dir, err := t.openRecipe(ids, diffID)
+func (t *tool) verifyLayer(ids images.IDs, key, diffID string) error {
+	f, dir, err := t.openRecipe(ids, key)
 	if err != nil {
 		return err
 	}
@@ -91,7 +91,7 @@ func (t *tool) verifyLayer(ids images.IDs, diffID string) error {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("layer %s is damaged: %w", short(diffID), err)
+		return fmt.Errorf("layer %s is damaged, get the image again: %w", short(diffID), errors.Join(err, t.store.Damaged(key)))
 	}
-	return nil
+	return t.store.Checked(key)
 }

@@ -1,10 +1,10 @@
 // Snug-systemd speaks D-Bus for snug, so that snug does not have to link what
 // that needs: every start would pay for it. It is not for people.
 //
-//	snug-systemd scope PID DESCRIPTION
+//	snug-systemd scope PID DESCRIPTION [UNIT]
 //
 // moves the process PID into a transient scope of the user's systemd, or of the
-// system's when root calls. The exit code is 0, or 1 with a sentence on standard
+// system's when root calls, named UNIT where that is given. The exit code is 0, or 1 with a sentence on standard
 // error.
 //
 //	snug-systemd delegated PID
@@ -28,16 +28,20 @@ func main() {
 }
 
 func do(args []string) error {
-	scope, asks := len(args) == 3 && args[0] == "scope", len(args) == 2 && args[0] == "delegated"
+	scope, asks := (len(args) == 3 || len(args) == 4) && args[0] == "scope", len(args) == 2 && args[0] == "delegated"
 	if !scope && !asks {
-		return fmt.Errorf("usage: snug-systemd scope PID DESCRIPTION, or delegated PID")
+		return fmt.Errorf("usage: snug-systemd scope PID DESCRIPTION [UNIT], or delegated PID")
 	}
 	pid, err := strconv.Atoi(args[1])
 	if err != nil || pid <= 0 {
 		return fmt.Errorf("%q is not a process", args[1])
 	}
 	if scope {
-		return systemd.Scope(pid, args[2])
+		unit := fmt.Sprintf("snug-%d.scope", pid)
+		if len(args) == 4 {
+			unit = args[3]
+		}
+		return systemd.Scope(pid, args[2], unit)
 	}
 	yes, err := systemd.Delegated(pid)
 	if err == nil && !yes {

@@ -17,7 +17,7 @@ type sandbox struct {
 
 // keyOptions are the options that set keys of a Spec.
 var keyOptions = [...]struct{ key, option string }{
-	{"rootfs.path", "rootfs"}, {"rootfs.image", "image"}, {"rootfs.name", "keep"}, {"rootfs.overlay", "overlay"}, {"rootfs.upper", "upper"},
+	{"rootfs.path", "rootfs"}, {"rootfs.image", "image"}, {"rootfs.name", "keep"}, {"rootfs.overlay", "overlay"}, {"rootfs.upper", "upper"}, {"rootfs.driver", "overlay-driver"},
 	{"env.set", "env"}, {"env.keep", "keep-env"}, {"env.unset", "unset-env"},
 	{"identity.map", "map"}, {"identity.uid", "uid"}, {"identity.gid", "gid"},
 	{"security.capabilities", "cap"}, {"network.mode", "net"},
@@ -70,7 +70,7 @@ func (s *sandbox) inOptions(fix string) string {
 			fix = strings.ReplaceAll(fix, "namespaces."+name+" = \"share\"", option)
 		}
 	}
-	return strings.NewReplacer("rootfs.path", "--rootfs", "rootfs.upper", "--upper", "rootfs.image", "--image", "rootfs.name", "--keep", "[rootfs]", "--rootfs").Replace(fix)
+	return strings.NewReplacer("rootfs.path", "--rootfs", "rootfs.upper", "--upper", "rootfs.driver", "--overlay-driver", "rootfs.overlay", "--overlay", "rootfs.image", "--image", "rootfs.name", "--keep", "[rootfs]", "--rootfs").Replace(fix)
 }
 
 // lacking returns the option for a key that nobody set, where another of its

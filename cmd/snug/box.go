@@ -7,6 +7,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/snug-sandbox/snug/internal/problem"
+	"github.com/snug-sandbox/snug/mounts"
 	"github.com/snug-sandbox/snug/profiles"
 	"github.com/snug-sandbox/snug/spec"
 )
@@ -97,6 +98,10 @@ func (b *box) apply(c *changing) error {
 		if len(c.Mounts) > before {
 			c.added[before] = "--" + change.option
 		}
+	}
+	if c.layered && c.Rootfs.Image != "" && c.Rootfs.Overlay == mounts.OverlayNone {
+		wrong = append(wrong, &problem.Problem{What: "--overlay none", Why: "the layers of an image are shared, and nothing is mounted in them or written to them",
+			Fix: "--overlay readonly, or discard, which is the default of an image"})
 	}
 	return wrong.Err()
 }

@@ -48,6 +48,8 @@ func (b *box) fileOptions() []*kong.Flag {
 		b.choice("overlay", "none|readonly|discard|keep",
 			"Lay a file system over --rootfs or --image: what is written to it is refused (default), thrown away at the end (default of an image), or kept in --upper. Without one (none), everything that is mounted needs its place in DIR.",
 			overlay),
+		b.choice("overlay-driver", "kernel|fuse|copy", "What does that: the kernel's overlayfs, fuse-overlayfs, or (of --image) a copy. Default: the first that works.",
+			func(c *changing, v string) { c.Rootfs.Driver = v }),
 		b.option("upper", "DIR", "Where --overlay keep keeps what is written.", func(c *changing, v string) (err error) {
 			c.Rootfs.Upper, err = hostPath(v, c.home)
 			return err
@@ -113,11 +115,26 @@ func (b *box) namespaceOptions() []*kong.Flag {
 		b.choice("net", "none|host|private", "Network: only a loopback of its own, the host's, or one of its own that reaches out.", setNetwork),
 		b.option("share", "NS,...", "Share these namespaces with the host: user, pid, net, ipc, uts, cgroup, time.", share),
 		b.option("unshare", "NS,...", "Make these namespaces new, or all.", unshare),
+		b.namespacesOption(),
+		b.choice("display", "wayland|x11|none", "What a desktop program shows its windows on, whatever the profile says: Wayland only, X11 only, or nothing.", display),
 		b.option("hostname", "NAME", "Host name inside.", func(c *changing, v string) error {
 			c.Namespaces.Hostname = v
 			return asInProfiles("namespaces.hostname", v)
 		}),
 	}
+}
+
+// namespacesOption returns --no-namespaces.
+func (b *box) namespacesOption() *kong.Flag {
+	if !b.occurs("namespaces") {
+		return nil
+	}
+	return toggle("namespaces", "Without, Landlock and the filter hold what they can, on hosts that forbid user namespaces; the run tells what is not held.", func(on bool) {
+		b.changes = append(b.changes, change{option: "no-namespaces", make: func(c *changing, _ string) error {
+			c.Namespaces.None = !on
+			return nil
+		}})
+	})
 }
 
 func (b *box) processOptions() []*kong.Flag {

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/snug-sandbox/snug/desktop"
 	"github.com/snug-sandbox/snug/namespaces"
 	"github.com/snug-sandbox/snug/network"
 	"github.com/snug-sandbox/snug/profiles"
@@ -204,4 +205,20 @@ func passDescriptor(c *changing, v string) error {
 	}
 	c.Command.FDs = append(c.Command.FDs, int(n))
 	return nil
+}
+
+// display chooses between what a profile opens, and makes up for what it does
+// not.
+func display(c *changing, v string) {
+	d := &c.Desktop
+	if v != "wayland" {
+		d.Wayland = desktop.None
+	} else if d.Wayland == "" || d.Wayland == desktop.None {
+		d.Wayland = desktop.Auto
+	}
+	if v != "x11" {
+		d.X11 = desktop.None
+	} else if d.X11 == "" || d.X11 == desktop.None {
+		d.X11 = desktop.Fallback
+	}
 }

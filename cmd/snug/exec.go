@@ -84,7 +84,7 @@ func (v *execVerb) run(std streams) (*snug.Result, error) {
 	l.instance.Spec = s
 	cmd := l.instance.Enter()
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = std.in, std.out, std.err
-	cmd.Delegate = func() error { return moveToScope(scopeName(s)) }
+	cmd.Delegate = func() error { return moveToScope(scopeName(s), "") }
 	return snug.Main(cmd)
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/snug-sandbox/snug/desktop"
 	"github.com/snug-sandbox/snug/internal/plan"
 	"github.com/snug-sandbox/snug/internal/problem"
 	"github.com/snug-sandbox/snug/spec"
@@ -53,6 +54,14 @@ func (v *explainVerb) do(std streams) error {
 		return s.blame(err)
 	}
 	defer image.Close()
+	session, err := openSession(s, desktop.Request{Look: true}, std)
+	if err != nil {
+		return s.blame(err)
+	}
+	defer session.close()
+	if session != nil {
+		session.apply(s)
+	}
 	facts, err := s.Spec.Facts()
 	if err != nil {
 		return err
@@ -67,6 +76,7 @@ func (v *explainVerb) do(std streams) error {
 		return s.blame(err)
 	}
 	view := newView(s, resolved)
+	view.desktop(session)
 	view.Seccomp, view.Landlock = filterText(resolved.Spec.Security.Seccomp), wallText(resolved, facts)
 	if v.security {
 		view.Security = newSecurity(view, resolved, facts)
@@ -79,6 +89,7 @@ func (v *explainVerb) do(std streams) error {
 	}
 	view.Delegation = delegationOf(s.Spec.Limits, facts, held)
 	view.Notes = append(view.Notes, notesFor(facts.UID)...)
+	view.Notes = append(view.Notes, overlayNotes(s.Spec.Rootfs)...)
 	if err := v.print(std, view, steps); err != nil {
 		return err
 	}

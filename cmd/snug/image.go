@@ -1,6 +1,8 @@
 package main
 
 import (
+	"strings"
+
 	"github.com/alecthomas/kong"
 )
 
@@ -70,7 +72,8 @@ func (v *imageVerb) pass(name, placeholder, help string) *kong.Flag {
 func (v *imageVerb) passMark(name, help string) *kong.Flag {
 	return flag(name, help, boolMapper{func(on bool) {
 		if on {
-			v.options = append(v.options, "--"+name)
+			long, _, _ := strings.Cut(name, "/")
+			v.options = append(v.options, "--"+long)
 		}
 	}})
 }
@@ -93,7 +96,7 @@ func (v *imageVerb) words(name, help string, required bool) []*kong.Positional {
 func (v *imageVerb) limits() []*kong.Flag {
 	return []*kong.Flag{
 		v.passSize("max-size", "Most that a layer may unpack to. Default 64GiB."),
-		v.pass("max-files", "NUMBER", "Most entries that a layer may have. Default 4194304."),
+		v.passNumber("max-files", "NUMBER", "Most entries that a layer may have. Default 4194304."),
 		v.passMark("absolute-names", "Take names that begin with a slash as below the image's root, instead of refusing them."),
 	}
 }
@@ -165,9 +168,14 @@ the root file system in one piece, without the image's settings.
 
 func imageListNode() *kong.Node {
 	v := &imageVerb{word: "list"}
-	return imageWord(v, "List images", "", (*imageVerb).look,
+	n := imageWord(v, "List images", `
+SIZE is that of the layers as they came.
+`, (*imageVerb).look,
 		v.passMark("kept", "What sandboxes keep on top of images, instead."),
+		v.passMark("quiet/q", "Names only."),
 		v.passMark("json", "As JSON."))
+	n.Aliases = []string{"ls"}
+	return n
 }
 
 func imageInspectNode() *kong.Node {
@@ -220,6 +228,7 @@ The name goes at once. Layers go when no image is left of them, and nothing that
 a sandbox uses goes before its end.
 `, (*imageVerb).work, v.passMark("kept", "Remove what is kept under these names, instead."))
 	n.Positional = v.words("REF", "Names, or digests, of images.", true)
+	n.Aliases = []string{"rm"}
 	return n
 }
 
@@ -229,11 +238,12 @@ func imagePruneNode() *kong.Node {
 Without options that is what has no name. Nothing goes that a sandbox uses, or
 that something kept was written on.
 
-  snug image prune --older-than 720h
+  snug image prune --older-than 30d --dry-run
   snug image prune --keep-size 10GiB
 `, (*imageVerb).work,
-		v.pass("older-than", "TIME", "Images, too, that were not used for this time: 720h."),
-		v.passSize("keep-size", "The least recently used images, too, until the rest is no larger."))
+		option("older-than", "TIME", "Images, too, that were not used for this time: 720h, or 30d.", v.addAge),
+		v.passSize("keep-size", "The least recently used images, too, until the rest is no larger."),
+		v.passMark("dry-run", "Only say which images would go."))
 }
 
 func imageVerifyNode() *kong.Node {

@@ -4,11 +4,13 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/alecthomas/kong"
 
 	"github.com/snug-sandbox/snug/images"
 	"github.com/snug-sandbox/snug/internal/problem"
+	"github.com/snug-sandbox/snug/mounts"
 	"github.com/snug-sandbox/snug/spec"
 )
 
@@ -52,6 +54,13 @@ func (v *runVerb) provide(s *sandbox, std streams) error {
 		return err
 	}
 	defer image.Close()
+	if image.Settled() != nil {
+		check := quiet
+		check.word, check.quiet = "verify", true
+		if err := failed(check.work(std), "image "+ref, "is damaged"); err != nil {
+			return err
+		}
+	}
 	ids := spec.ChooseIDs(s.Spec.Identity.Map, image)
 	if image.Has(ids) || s.Spec.Identity.Map == "" && (image.Has(images.Range) || image.Has(images.Single)) {
 		return nil
@@ -78,6 +87,12 @@ func (s *sandbox) useImage() (*spec.Image, error) {
 	store, err := images.Open("")
 	if err != nil {
 		return nil, err
+	}
+	if r := &s.Spec.Rootfs; r.Driver == mounts.DriverCopy {
+		r.Copy = filepath.Join(store.Dir(), "tmp", "COPY") // run makes it
+		if _, err := store.Keep(r.Name, nil, ""); r.Name != "" && errors.Is(err, fs.ErrNotExist) {
+			r.Copy, r.Name = filepath.Join(store.Dir(), "kept", r.Name, "tree"), ""
+		}
 	}
 	var image *spec.Image
 	s.Spec, image, err = s.Spec.UseImage(store, os.Environ())

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/alecthomas/kong"
+
 	"github.com/snug-sandbox/snug"
 	"github.com/snug-sandbox/snug/images"
 	"github.com/snug-sandbox/snug/internal/host"
@@ -37,7 +39,42 @@ func (v *imageVerb) addSize(name, value string) error {
 		return badValueTry("--"+name+" 10GiB", "%v", err)
 	}
 	v.options = append(v.options, "--"+name+"="+strconv.FormatInt(int64(n), 10))
-	return positive(name, value, float64(n))
+	return aboveZero(value, float64(n))
+}
+
+func aboveZero(text string, n float64) error {
+	if n <= 0 {
+		return badValue("%q is not more than 0", text)
+	}
+	return nil
+}
+
+// passNumber returns an option whose value is a number above zero.
+func (v *imageVerb) passNumber(name, placeholder, help string) *kong.Flag {
+	return option(name, placeholder, help, func(value string) error {
+		n, err := strconv.ParseInt(value, 10, 64)
+		if err != nil {
+			return badValue("%q is not a whole number", value)
+		}
+		v.options = append(v.options, "--"+name+"="+value)
+		return aboveZero(value, float64(n))
+	})
+}
+
+// addAge takes a span of time, also in days, which the ages of images have.
+func (v *imageVerb) addAge(value string) error {
+	text := value
+	if days, ok := strings.CutSuffix(value, "d"); ok {
+		if n, err := strconv.ParseFloat(days, 64); err == nil {
+			text = strconv.FormatFloat(24*n, 'f', -1, 64) + "h"
+		}
+	}
+	age, err := units.ParseDuration(text)
+	if err != nil {
+		return badValueTry("--older-than 720h", "%q is not a span of time such as 30d or 12h", value)
+	}
+	v.options = append(v.options, "--older-than="+age.String())
+	return aboveZero(value, float64(age))
 }
 
 // look has the helper do what only reads small files.
@@ -158,12 +195,11 @@ func (v *imageVerb) export(std streams) error {
 	defer image.Close()
 	if v.files() {
 		dir := filepath.Join(store.Dir(), "mnt")
-		v.args = append(v.args, dir)
 		lower, err := image.Layers(haveIDs(image))
 		if err != nil {
 			return err
 		}
-		return v.toFile(std, []mounts.Mount{{Type: mounts.Overlay, Target: dir, Lower: lower}})
+		return v.mounted(dir, lower, "-", func(more []mounts.Mount) error { return v.toFile(std, more) })
 	}
 	if info, err := os.Stat(v.output); strings.HasSuffix(v.output, "/") || err == nil && info.IsDir() {
 		dir, err := filepath.Abs(v.output)
@@ -178,6 +214,24 @@ func (v *imageVerb) export(std streams) error {
 	}
 	v.args = append(v.args, "-")
 	return v.toFile(std, nil)
+}
+
+// mounted calls do with the layers of an image mounted for the helper, whose last
+// argument dir is. Where the kernel refuses that, the helper copies them, and has
+// the argument instead of dir, if any.
+func (v *imageVerb) mounted(dir string, lower []string, instead string, do func([]mounts.Mount) error) error {
+	words := v.args[:len(v.args):len(v.args)]
+	v.args = append(words, dir)
+	err := do([]mounts.Mount{{Type: mounts.Overlay, Target: dir, Lower: lower}})
+	var failed *snug.StepError
+	if !errors.As(err, &failed) || !strings.HasPrefix(failed.Label, overlayMount) {
+		return err
+	}
+	v.args = words
+	if instead != "" {
+		v.args = append(words, instead)
+	}
+	return do(nil)
 }
 
 // files reports whether the files are asked for, not a layout.
@@ -252,9 +306,12 @@ func (v *imageVerb) diff(std streams) error {
 		if err != nil {
 			return err
 		}
-		dir := filepath.Join(store.Dir(), "mnt")
-		v.args = append(v.args, dir)
-		return v.inSandbox(std, bestIDs(), []mounts.Mount{{Type: mounts.Overlay, Target: dir, Lower: lower}})
+		return v.mounted(filepath.Join(store.Dir(), "mnt"), lower, "", func(more []mounts.Mount) error {
+			if k.Tree() != "" {
+				v.args, more = v.args[:1], nil
+			}
+			return v.inSandbox(std, bestIDs(), more)
+		})
 	}
 	return &problem.Problem{What: "snug image diff", Why: "there is no kept snapshot of this name", Fix: "snug image list --kept shows them"}
 }

@@ -24,13 +24,18 @@ func scopeName(s spec.Spec) string {
 }
 
 // moveToScope has the user's systemd move this process into a scope that it may
-// divide. A helper program does the talking.
-func moveToScope(description string) error {
+// divide, of the given name or one that is made up. A helper program does the
+// talking.
+func moveToScope(description, unit string) error {
 	helper, err := host.OwnProgram("snug-systemd")
 	if err != nil {
 		return err
 	}
-	out, err := exec.Command(helper, "scope", strconv.Itoa(os.Getpid()), description).CombinedOutput()
+	args := []string{"scope", strconv.Itoa(os.Getpid()), description}
+	if unit != "" {
+		args = append(args, unit)
+	}
+	out, err := exec.Command(helper, args...).CombinedOutput()
 	if text := strings.TrimSpace(string(out)); err != nil && text != "" {
 		return errors.New(text)
 	}

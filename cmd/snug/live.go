@@ -23,6 +23,10 @@ import (
 // was started. The function that it returns ends both.
 func (v *runVerb) register(cmd *snug.Cmd, std streams) (end func(), err error) {
 	name := v.name
+	if v.lock != nil {
+		v.published(cmd, v.lock)
+		return func() {}, nil
+	}
 	if !v.named {
 		profile := strings.TrimSuffix(filepath.Base(cmd.Spec.Name), ".toml")
 		name = running.NameOf(profile, strconv.Itoa(os.Getpid()))
@@ -41,11 +45,16 @@ func (v *runVerb) register(cmd *snug.Cmd, std streams) (end func(), err error) {
 		}
 		return func() {}, nil
 	}
+	v.published(cmd, lock)
+	return lock.Release, nil
+}
+
+// published has the record written once the command was started.
+func (v *runVerb) published(cmd *snug.Cmd, lock *running.Lock) {
 	cmd.Started = func(i snug.Instance) {
 		started := time.Now()
 		time.AfterFunc(publishAfter, func() { publish(lock, cmd, i, started) })
 	}
-	return lock.Release, nil
 }
 
 // publishAfter is how long a command runs before its record is written: writing
@@ -55,7 +64,7 @@ const publishAfter = 20 * time.Millisecond
 func publish(lock *running.Lock, cmd *snug.Cmd, i snug.Instance, started time.Time) {
 	instance, err := json.Marshal(i)
 	if err == nil {
-		lock.Publish(running.Record{Profile: cmd.Spec.Name, Started: started, Command: cmd.Spec.Command.Args, Instance: instance})
+		lock.Publish(running.Record{Profile: cmd.Spec.Name, Started: started, Command: cmd.Spec.Command.Args, Cgroup: i.Cgroup, Instance: instance})
 	}
 	lock.CollectSome()
 }
@@ -106,7 +115,11 @@ func findLive(name string) (live, error) {
 			names = append(names, l.Name)
 		}
 	}
+	path := running.Disbelieved(name)
 	switch near := nearest(name, names); {
+	case path != "" && len(found) == 0:
+		p.Why = path + " is held, but leads to no record of a run: a sandbox that may write there has changed it"
+		p.Fix = "end that sandbox; do not hand in " + filepath.Dir(path) + " writable"
 	case len(names) == 0:
 		p.Why += ", and no other one of yours"
 	case near != "" && len(found) == 0:

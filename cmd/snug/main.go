@@ -86,6 +86,9 @@ func dispatch(args []string, std streams) error {
 	if args[0] == "bwrap" {
 		return (&bwrapVerb{args[1:]}).do(std)
 	}
+	if v := actionsWords(args); v != nil {
+		return v.do(std)
+	}
 	cmd, err := parse(args)
 	if err != nil {
 		return err

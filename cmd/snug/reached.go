@@ -15,7 +15,10 @@ import (
 // group counted it.
 func reached(s spec.Spec, r *snug.Result) (list []error) {
 	add := func(what, why, fix string) { list = append(list, &problem.Problem{What: what, Why: why, Fix: fix}) }
-	if r.Cause == snug.CauseCPUTime {
+	switch r.Cause {
+	case snug.CauseTimeout:
+		add("limits.timeout", s.Limits.Timeout.String()+" are over, and the command was ended", "give it more with --timeout")
+	case snug.CauseCPUTime:
 		add("limits.cpu_time", s.Limits.CPUTime.String()+" of CPU time are used up, and the command was ended", "give it more with --cpu-time")
 	}
 	u := r.Usage
@@ -25,28 +28,20 @@ func reached(s spec.Spec, r *snug.Result) (list []error) {
 	if u.OOMKills > 0 {
 		killed := "the kernel killed " + count(u.OOMKills, "process", "processes") + peak(u)
 		if slices.Contains(r.LimitsReached, "limits.memory") {
-			add("limits.memory", limitText(s.Limits.Memory != 0, s.Limits.Memory.String())+" was reached, and "+killed, "give it more with --memory, or have it use less")
+			add("limits.memory", units.Bytes(u.MemoryLimit).String()+" was reached, and "+killed, "give it more with --memory, or have it use less")
 		} else {
 			add("memory", "not the sandbox's own limit, but that of a control group above or all of the machine's memory was used up, and "+killed, "")
 		}
 	}
-	if u.PIDsRefused > 0 {
+	if u.PIDsRefused > 0 { // the group's limit counts the process that stays, too
 		refused := count(u.PIDsRefused, "new process was refused", "new processes were refused")
 		if slices.Contains(r.LimitsReached, "limits.pids") {
-			add("limits.pids", limitText(s.Limits.PIDs != 0, fmt.Sprint(s.Limits.PIDs))+" was reached, and "+refused, "allow more with --pids")
+			add("limits.pids", fmt.Sprint(u.PIDsLimit-1)+" was reached, and "+refused, "allow more with --pids")
 		} else {
 			add("pids", "not the sandbox's own limit, but that of a control group above was reached, and "+refused, "")
 		}
 	}
 	return list
-}
-
-// limitText is the limit that the profile set, or words for one that came later.
-func limitText(is bool, text string) string {
-	if is {
-		return text
-	}
-	return "a limit that snug update set"
 }
 
 func peak(u *snug.Usage) string {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/snug-sandbox/snug"
 	"github.com/snug-sandbox/snug/internal/problem"
+	"github.com/snug-sandbox/snug/internal/running"
 	"github.com/snug-sandbox/snug/network"
 	"github.com/snug-sandbox/snug/spec"
 )
@@ -22,6 +23,9 @@ type runVerb struct {
 	stats, json bool
 	reached     []error // what is to be said of the limits
 	pull        string
+	lock        *running.Lock // of a name that was taken already
+	notes       []string
+	log         string // of what is said on the session bus; "": none is kept
 }
 
 func runNode(args []string) *kong.Node {
@@ -91,7 +95,7 @@ func (v *runVerb) tell(std streams, result *snug.Result, err error) {
 	for _, limit := range v.reached {
 		problem.Print(std.err, limit)
 	}
-	if v.stats {
+	if v.stats && result.Reached == "run" {
 		writeStats(std.err, result)
 	}
 }
@@ -105,13 +109,22 @@ func (v *runVerb) run(std streams) (*snug.Result, error) {
 	if err := v.provide(s, std); err != nil {
 		return nil, s.blame(err)
 	}
+	if l, err := v.runs(s); l != nil || err != nil {
+		return v.join(l, s, std, err)
+	}
+	defer func() { v.lock.Release() }()
+	session, err := v.open(s, std)
+	if err != nil {
+		return nil, s.blame(err)
+	}
+	defer session.close()
 	files, err := descriptors(&s.Spec)
 	if err != nil {
 		return nil, err
 	}
 	s.Spec.Limits.Count = v.stats || v.json
 	cmd := &snug.Cmd{Spec: s.Spec, Stdin: std.in, Stdout: std.out, Stderr: std.err, Files: files}
-	cmd.Delegate = func() error { return moveToScope(scopeName(s.Spec)) }
+	cmd.Delegate = func() error { return moveToScope(scopeName(s.Spec), "") }
 	if name := s.Spec.Network.Join; name != "" {
 		l, err := findLive(name)
 		if err == nil {
@@ -129,8 +142,10 @@ func (v *runVerb) run(std streams) (*snug.Result, error) {
 		return nil, err
 	}
 	defer end()
-	result, err := snug.Main(cmd)
+	session.follow(cmd)
+	result, err := v.start(s, cmd, std)
 	if result != nil {
+		result.Notes = append(v.notes, result.Notes...)
 		v.reached = reached(s.Spec, result)
 		if result.Cause == snug.CauseNetwork {
 			v.reached = append(v.reached, &problem.Problem{What: "network.required", Why: "the network's helper ended, and the run with it", Fix: "look for the out-of-memory killer in the kernel's log, and run it again"})

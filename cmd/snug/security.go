@@ -106,20 +106,22 @@ func (j judge) defenses() []defense {
 	writes, risks := j.bound()
 	limited := j.s.Limits
 	stays := base && !s.NestedUserns && !admin // setns is refused
+	bare := j.s.Namespaces.None
+	noUnix, offline := bare && filter, bare && filter && j.s.Network.Mode != network.Host
 	const noWay = "filter: no way into another namespace"
 	return []defense{
-		{"read files that are not shown", layers(true, "mounts: a root of its own", j.held.Files, "Landlock"), 10, ""},
-		{"change files that are shown read-only", layers(!admin, "read-only mounts that it cannot change", j.held.Files, "Landlock"), 10, writes},
-		{"talk to what is as good as being outside", layers(risks == "", "no such socket or device is shown", risks == "" && j.fresh("net"), "a network of its own"), 10, risks},
+		{"read files that are not shown", layers(!bare, "mounts: a root of its own", j.held.Files, "Landlock"), 10, ""},
+		{"change files that are shown read-only", layers(!admin && !bare, "read-only mounts that it cannot change", j.held.Files, "Landlock"), 10, writes},
+		{"talk to what is as good as being outside", layers(risks == "", "no such socket or device is shown", risks == "" && j.fresh("net"), "a network of its own", noUnix, "filter: no unix sockets"), 10, risks},
 		{"signal or trace processes outside", layers(j.fresh("pid"), "pid namespace", j.held.Signals || j.held.Files, "Landlock (tracing, and signals where pids are shared)"), 8, ""},
-		j.reach(stays, noWay),
-		{"reach abstract unix sockets", layers(j.fresh("net"), "network namespace", j.held.Sockets, "Landlock", j.fresh("net") && stays, noWay), 5, ""},
+		j.reach(stays, noWay, offline),
+		{"reach abstract unix sockets", layers(j.fresh("net"), "network namespace", j.held.Sockets, "Landlock", j.fresh("net") && stays, noWay, noUnix, "filter: no unix sockets"), 5, ""},
 		{"read the caller's secrets in the process that watches over it", layers(true, "it is closed to all others", true, "it has forgotten arguments and environment"), 6, ""},
 		{"type into the caller's terminal", layers(true, "a session of its own", base, "filter: TIOCSTI, TIOCLINUX", j.v.Terminal, "a terminal of its own"), 6, ""},
-		{"gain privileges by set-user-ID programs", layers(true, "no_new_privs", true, "nosuid mounts"), 8, ""},
+		{"gain privileges by set-user-ID programs", layers(true, "no_new_privs", !bare, "nosuid mounts"), 8, ""},
 		{"use capabilities", layers(!caps, "it has none, in no set", !caps && j.fresh("user"), "securebits are locked"), 7, strings.Join(s.Capabilities, " ")},
 		{"mount, and undo masks", layers(!admin && !s.NestedUserns, "no capability for it", base && !admin && !s.NestedUserns, "filter: no call of the mount family"), 7, ""},
-		{"make user namespaces, and reach more of the kernel", layers(!s.NestedUserns, "their number is limited to 0", filter && !s.NestedUserns, "filter: clone, clone3, unshare"), 7, ""},
+		{"make user namespaces, and reach more of the kernel", layers(!s.NestedUserns && !bare, "their number is limited to 0", filter && !s.NestedUserns, "filter: clone, clone3, unshare"), 7, ""},
 		{"attack rarely used parts of the kernel", layers(base, "filter: bpf, io_uring, keyrings, perf, userfaultfd, modules, odd sockets", base && s.Seccomp.Base == seccomp.Strict, "filter: strict", base && !s.NestedUserns && !caps, "no user namespaces and no capabilities"), 9, ""},
 		{"make 32-bit or x32 calls past the filter", layers(filter && !s.Seccomp.Compat, "filter: another architecture ends the process"), 4, ""},
 		{"take keys from the caller's keyrings", layers(true, "a session keyring of its own", s.Seccomp.NoKeys(), "filter: no keyring calls"), 4, ""},
@@ -132,11 +134,11 @@ func (j judge) defenses() []defense {
 }
 
 // reach is about the network: its namespace, or the rules of one that reaches out.
-func (j judge) reach(stays bool, noWay string) defense {
+func (j judge) reach(stays bool, noWay string, offline bool) defense {
 	const what = "reach services on the network and on localhost"
 	c := j.s.Network
 	if c.Mode != network.Private && c.Join == "" {
-		return defense{what, layers(j.fresh("net"), "network namespace", j.fresh("net") && stays, noWay), 6, ""}
+		return defense{what, layers(j.fresh("net"), "network namespace", j.fresh("net") && stays, noWay, offline, "filter: no sockets", j.held.TCP, "Landlock: no TCP"), 6, ""}
 	}
 	wide := ""
 	switch {

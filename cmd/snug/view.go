@@ -40,7 +40,8 @@ type view struct {
 	Namespaces   map[string]string `json:"namespaces"`
 	Network      string            `json:"network"`
 	Private      *privateView      `json:"private_network,omitempty"`
-	Environment  []string          `json:"environment"` // names only: values may be secret
+	Exposed      []string          `json:"exposed,omitempty"` // ports that the image says it listens on
+	Environment  []string          `json:"environment"`       // names only: values may be secret
 	Capabilities []string          `json:"capabilities"`
 	NestedUserns bool              `json:"nested_userns"`
 	Seccomp      string            `json:"seccomp"`
@@ -49,6 +50,7 @@ type view struct {
 	Delegation   *delegation       `json:"delegation,omitempty"` // of control groups, where limits ask for one
 	Descriptors  []int             `json:"descriptors"`
 	Terminal     bool              `json:"terminal"` // one of the sandbox's own
+	Desktop      []viewDesktop     `json:"desktop,omitempty"`
 	Reaches      []string          `json:"reaches"`
 	Warnings     []string          `json:"warnings"`
 	Notes        []string          `json:"notes"`
@@ -99,7 +101,7 @@ func newView(p *sandbox, r spec.Resolved) *view {
 	s := r.Spec
 	v := &view{
 		Profile: s.Name, Sources: p.Sources, Command: list(s.Command.Args), Shell: r.Shell, Workdir: r.Workdir,
-		User: r.User, UID: r.UID, GID: r.GID, Home: r.Home, Map: s.Identity.Map, Root: rootView(s.Rootfs), Network: s.Network.Mode,
+		User: r.User, UID: r.UID, GID: r.GID, Home: r.Home, Map: s.Identity.Map, Root: rootView(s.Rootfs), Network: s.Network.Mode, Exposed: s.Network.Exposed,
 		Environment: names(r.Environ), Capabilities: list(s.Security.Capabilities), NestedUserns: s.Security.NestedUserns,
 		Limits: limits(s.Limits), Descriptors: append([]int{0, 1, 2}, s.Command.FDs...), Terminal: r.Terminal, Notes: list(nil),
 	}
@@ -118,7 +120,11 @@ func newView(p *sandbox, r spec.Resolved) *view {
 	}
 	v.Namespaces = namespaceViews(s)
 	v.Mounts = mountViews(r, rules{p.Origins(), p.added})
-	v.protected(s.Security.Unmask)
+	if s.Namespaces.None {
+		v.bare()
+	} else {
+		v.protected(s.Security.Unmask)
+	}
 	v.Reaches, v.Warnings = reaches(v), warnings(v)
 	return v
 }
@@ -134,6 +140,17 @@ func names(environ []string) []string {
 }
 
 func rootView(r mounts.Rootfs) viewRoot {
+	v := plainRootView(r)
+	switch {
+	case r.Driver == mounts.DriverFuse:
+		v.What += ", by fuse-overlayfs"
+	case r.Driver == mounts.DriverCopy && r.Image != "":
+		v.What = "a copy of " + strings.ReplaceAll(v.What, r.Upper, r.Copy)
+	}
+	return v
+}
+
+func plainRootView(r mounts.Rootfs) viewRoot {
 	mode := map[bool]string{true: "rw", false: "ro"}
 	switch {
 	case r.Image != "" && r.Overlay == mounts.OverlayReadonly:
@@ -159,6 +176,9 @@ func rootView(r mounts.Rootfs) viewRoot {
 func namespaceViews(s spec.Spec) map[string]string {
 	c := s.Namespaces
 	views := map[string]string{"mount": namespaces.New, "time": namespaces.Share}
+	if c.None {
+		views["mount"] = namespaces.Share
+	}
 	for name, value := range map[string]string{"user": c.User, "pid": c.PID, "net": c.Net, "ipc": c.IPC, "uts": c.UTS, "cgroup": c.Cgroup} {
 		views[name] = namespaces.New
 		if value == namespaces.Share {
@@ -186,6 +206,25 @@ func (v *view) protected(unmask []string) {
 	for _, p := range mounts.ReadonlyPaths {
 		if path := "/proc/" + p.Path; !lifted(path) {
 			v.Readonly = append(v.Readonly, path)
+		}
+	}
+}
+
+// bare tells what of the mounts is there without namespaces.
+func (v *view) bare() {
+	v.Hidden, v.Readonly = []string{}, []string{}
+	if v.Root.What == "empty" {
+		v.Root.What = "the host's, closed but for what is shown here"
+	}
+	for i := range v.Mounts {
+		m := &v.Mounts[i]
+		switch m.Type {
+		case mounts.Tmpfs:
+			m.Mode, m.Flags, m.what = "", "", "closed: nothing private without namespaces"
+		case mounts.Proc:
+			m.Mode, m.what = "ro", "the host's"
+		case mounts.Dev:
+			m.what = strings.Join(mounts.DeviceNodes(), " ")
 		}
 	}
 }
@@ -224,7 +263,7 @@ func mountViews(r spec.Resolved, rules rules) []viewMount {
 			view.Flags = m.Flags()
 			view.Mode = view.Flags[:2]
 		}
-		if m.Type == mounts.Bind || m.Type == mounts.DevBind {
+		if (m.Type == mounts.Bind || m.Type == mounts.DevBind) && (m.Optional || !strings.HasPrefix(view.From, "desktop.")) {
 			view.Missing, view.Refused = lookAt(m.Source)
 			if view.Left = view.Missing && m.Optional; view.Left {
 				view.Refused = ""
@@ -353,7 +392,7 @@ func reaches(v *view) []string {
 			list = append(list, "writes to "+m.Source)
 		}
 	}
-	if v.Namespaces["net"] == namespaces.Share {
+	if v.Namespaces["net"] == namespaces.Share && v.Network == network.Host {
 		list = append(list, "the host's network, with services that listen on localhost only, and abstract sockets")
 	}
 	if p := v.Private; p != nil && p.Join == "" {
@@ -365,6 +404,9 @@ func reaches(v *view) []string {
 		if p.HostLoopback {
 			list = append(list, "services that listen on the host's loopback only")
 		}
+	}
+	if v.Namespaces["mount"] == namespaces.Share {
+		return list // the notes tell the rest
 	}
 	for name, what := range map[string]string{
 		"pid": "sees and signals the caller's processes", "ipc": "the caller's shared memory and message queues",
@@ -381,7 +423,7 @@ func reaches(v *view) []string {
 // warnings lists what gives away more than it looks like, and what is missing.
 func warnings(v *view) []string {
 	list := []string{}
-	if v.Namespaces["user"] == namespaces.Share {
+	if v.Namespaces["user"] == namespaces.Share && v.Namespaces["mount"] == namespaces.New {
 		list = append(list, "the user namespace is shared: run works for a caller with CAP_SYS_ADMIN only")
 	}
 	for _, m := range v.Mounts {

@@ -26,6 +26,7 @@ func (v *view) write(w io.Writer) {
 		t.line("  Hidden in /proc: %s; read-only: %s", below(v.Hidden), below(v.Readonly))
 	}
 	t.line("")
+	t.writeDesktop(v)
 	t.line("Namespaces   %s", v.namespacesText())
 	t.line("Network      %s", v.networkText())
 	t.line("Environment  %s", strings.Join(v.Environment, " "))
@@ -106,6 +107,9 @@ func (v *view) namespacesText() string {
 		}
 	}
 	text := "new: " + strings.Join(fresh, " ")
+	if len(fresh) == 0 {
+		text = "none new"
+	}
 	if len(shared) > 0 {
 		text += "; shared: " + strings.Join(shared, " ")
 	}
@@ -116,10 +120,21 @@ func (v *view) namespacesText() string {
 }
 
 func (v *view) networkText() string {
+	text := v.modeText()
+	if len(v.Exposed) > 0 {
+		text += "; the image listens on " + strings.Join(v.Exposed, " ")
+	}
+	return text
+}
+
+func (v *view) modeText() string {
 	switch v.Network {
 	case network.Host:
 		return "the host's"
 	case network.None:
+		if v.Namespaces["net"] == namespaces.Share {
+			return "none: no sockets"
+		}
 		return "none but a loopback of its own"
 	case joined:
 		return "that of the sandbox " + v.Private.Join + ", with its loopback and its rules"

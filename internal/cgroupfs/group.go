@@ -173,10 +173,12 @@ func groups(base string) []string {
 }
 
 // Collect removes the groups beside the one at path whose maker is gone, with the
-// processes in them: one that stands still does not end by itself.
+// processes in them: one that stands still does not end by itself. What is not in
+// a cgroup file system is left alone, whoever names it.
 func Collect(path string) {
 	base := filepath.Dir(path)
-	if !strings.HasPrefix(filepath.Base(path), prefix) {
+	var fs unix.Statfs_t
+	if !strings.HasPrefix(filepath.Base(path), prefix) || unix.Statfs(base, &fs) != nil || fs.Type != unix.CGROUP2_SUPER_MAGIC {
 		return
 	}
 	unlock, err := lock(base)

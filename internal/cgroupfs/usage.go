@@ -11,13 +11,15 @@ import (
 type Usage struct {
 	Controllers []string `json:"controllers"` // that counted
 
-	MemoryPeak int64 `json:"memory_peak"` // bytes (Linux 5.19)
-	SwapPeak   int64 `json:"swap_peak"`   // bytes (Linux 6.5)
-	MemoryMax  int64 `json:"memory_max"`  // times that memory.max was reached
-	OOMs       int64 `json:"ooms"`        // times that nothing could be taken back then
-	OOMKills   int64 `json:"oom_kills"`   // processes killed for memory, also that of a group above
+	MemoryPeak  int64 `json:"memory_peak"`  // bytes (Linux 5.19)
+	SwapPeak    int64 `json:"swap_peak"`    // bytes (Linux 6.5)
+	MemoryLimit int64 `json:"memory_limit"` // bytes, memory.max at the end; 0: none
+	MemoryMax   int64 `json:"memory_max"`   // times that memory.max was reached
+	OOMs        int64 `json:"ooms"`         // times that nothing could be taken back then
+	OOMKills    int64 `json:"oom_kills"`    // processes killed for memory, also that of a group above
 
 	PIDsPeak    int64 `json:"pids_peak"`    // processes and threads at a time (Linux 6.1)
+	PIDsLimit   int64 `json:"pids_limit"`   // pids.max at the end; 0: none
 	PIDsRefused int64 `json:"pids_refused"` // forks that pids.max refused
 
 	CPU          time.Duration `json:"cpu_ns"`            // of all processes
@@ -52,6 +54,7 @@ func (g *Group) Usage() *Usage {
 	u := &Usage{
 		Controllers: strings.Fields(read(g.path, "cgroup.controllers")),
 		MemoryPeak:  number(read(g.path, "memory.peak")), SwapPeak: number(read(g.path, "memory.swap.peak")), PIDsPeak: number(read(g.path, "pids.peak")),
+		MemoryLimit: number(read(g.path, "memory.max")), PIDsLimit: number(read(g.path, "pids.max")),
 		CPUPressure: g.pressure("cpu"), MemoryPressure: g.pressure("memory"), IOPressure: g.pressure("io"),
 	}
 	memory, pids, cpu := fields(read(g.path, "memory.events")), fields(read(g.path, "pids.events")), fields(read(g.path, "cpu.stat"))

@@ -17,12 +17,11 @@ const (
 	Ended                     // the command has ended, others are waited for
 	Barrier                   // the child waits for Release; Arg is the barrier's number
 	Idle                      // the command has run for the time that Options.Idle gives
-	Terminal                  // File is the master end of the sandbox's terminal
-	Network                   // File is what the frames of the sandbox's interface go through
+	Terminal                  // Files holds the master end of the sandbox's terminal
 )
 
-// MsgBarrier, MsgTerminal and MsgNetwork are the letters with which a program's
-// own steps speak; a byte follows.
+// MsgBarrier and MsgTerminal are the letters with which a program's own steps
+// speak; a byte follows. Descriptors may come with a barrier.
 const (
 	MsgBarrier  = 'b'
 	MsgTerminal = 'm'
@@ -31,9 +30,9 @@ const (
 
 // Event is one message of the child.
 type Event struct {
-	Kind EventKind
-	Arg  int
-	File int // a descriptor, owned by the receiver
+	Kind  EventKind
+	Arg   int
+	Files []int // descriptors, owned by the receiver
 }
 
 // Receive blocks until the child says something.
@@ -58,11 +57,9 @@ func (p *Process) Receive() Event {
 		case msgDone:
 			return Event{Kind: Done}
 		case MsgBarrier:
-			return Event{Kind: Barrier, Arg: arg}
+			return Event{Kind: Barrier, Arg: arg, Files: receivedFiles(oob[:oobn])}
 		case MsgTerminal:
-			return Event{Kind: Terminal, File: receivedFile(oob[:oobn])}
-		case MsgNetwork:
-			return Event{Kind: Network, File: receivedFile(oob[:oobn])}
+			return Event{Kind: Terminal, Files: receivedFiles(oob[:oobn])}
 		}
 	}
 }
@@ -90,16 +87,13 @@ func (p *Process) receive(msg, oob []byte) (n, oobn int, err error) {
 	return n, oobn, err
 }
 
-func receivedFile(oob []byte) int {
+func receivedFiles(oob []byte) []int {
 	messages, err := syscall.ParseSocketControlMessage(oob)
 	if err != nil || len(messages) == 0 {
-		return -1
+		return nil
 	}
-	fds, err := syscall.ParseUnixRights(&messages[0])
-	if err != nil || len(fds) == 0 {
-		return -1
-	}
-	return fds[0]
+	fds, _ := syscall.ParseUnixRights(&messages[0])
+	return fds
 }
 
 // Release lets a child at a barrier go on.

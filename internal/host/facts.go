@@ -41,6 +41,9 @@ type Facts struct {
 	NoSubIDFile []string
 	// Newuidmap and Newgidmap are the paths of the helpers, empty when missing.
 	Newuidmap, Newgidmap string
+	// FuseOverlayfs and Nsenter are the paths of fuse-overlayfs(1) and
+	// nsenter(1), empty when missing. Read when a root is to be made with them.
+	FuseOverlayfs, Nsenter string
 	// Distro says which distribution this is, for the words of a remedy. Read
 	// when a range is asked for and something that it needs is missing.
 	Distro Distro

@@ -14,6 +14,8 @@ type Want struct {
 	// helpers newuidmap and newgidmap and, where one of them is missing, the
 	// distribution.
 	SubIDs bool
+	// Fuse asks for fuse-overlayfs and nsenter.
+	Fuse bool
 	// RootLinks asks which system directories of / are symbolic links.
 	RootLinks bool
 	// RootEtc is a directory whose etc/passwd and etc/group are wanted.
@@ -49,6 +51,9 @@ func Gather(want Want) (Facts, error) {
 		if len(f.SubUIDs) == 0 || len(f.SubGIDs) == 0 || f.Newuidmap == "" || f.Newgidmap == "" {
 			f.Distro = ReadDistro("/")
 		}
+	}
+	if want.Fuse {
+		f.FuseOverlayfs, f.Nsenter = findHelper("/", "fuse-overlayfs"), findHelper("/", "nsenter")
 	}
 	if want.RootEtc != "" {
 		if f.RootEtc, err = rootEtc(want.RootEtc); err != nil {

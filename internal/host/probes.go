@@ -153,6 +153,15 @@ func ProbeTun() error {
 	return unix.Close(fd)
 }
 
+// ProbeFuse opens /dev/fuse, which connects to nothing yet.
+func ProbeFuse() error {
+	fd, err := unix.Open("/dev/fuse", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	return unix.Close(fd)
+}
+
 // HasFilesystem reports whether the kernel has this file system ready; a module
 // that is not loaded yet does not count.
 func HasFilesystem(name string) bool {
@@ -168,9 +177,9 @@ func HasFilesystem(name string) bool {
 // the caller may connect to it, and whether a systemd user manager stands
 // behind it.
 func UserBus() (socket string, systemd bool) {
-	dir := os.Getenv("XDG_RUNTIME_DIR")
-	if dir == "" {
-		return "", false
+	dir := "/run/user/" + strconv.Itoa(os.Getuid())
+	if own := os.Getenv("XDG_RUNTIME_DIR"); own != "" && (exists(own+"/bus") || exists(own+"/systemd")) {
+		dir = own
 	}
 	if unix.Access(dir+"/bus", unix.W_OK) == nil {
 		socket = dir + "/bus"

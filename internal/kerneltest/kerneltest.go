@@ -34,6 +34,7 @@ import (
 //	pty       a new pseudo-terminal
 //	net       a network namespace whose loopback interface comes up
 //	mqueue    a POSIX message queue file system of a new ipc namespace
+//	landlock  version 2 of Landlock, which can hold files
 //	timens    a time namespace with clock offsets
 //	cgroup2   a cgroup v2 directory of our own with memory and pids controllers, or
 //	          a systemd of the user's that can make one

@@ -38,6 +38,10 @@ func init() {
 		"timens":  {inNamespaces("timens"), newTimeNamespace},
 		"subid":   {mapRange, waitForMap},
 		"pty":     {openPty, nil},
+
+		"landlock": {landlockFiles, nil},
+
+		"fuse":    {fuseOverlayfs, nil},
 		"cgroup2": {controllers("memory", "pids"), nil},
 		"cpu":     {controllers("cpu"), nil},
 		"cpuset":  {controllers("cpuset"), nil},
@@ -47,6 +51,15 @@ func init() {
 	if p := probes[os.Getenv(insideEnv)]; p != nil {
 		os.Exit(runInside(p))
 	}
+}
+
+// landlockFiles asks for version 2 of Landlock's interface, which can hold files.
+func landlockFiles() error {
+	abi, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
+	if errno != 0 || abi < 2 {
+		return fmt.Errorf("version %d of Landlock: %w", int(abi), errno)
+	}
+	return nil
 }
 
 func runInside(p *probe) int {
@@ -171,4 +184,12 @@ func newTimeNamespace() error {
 	// Initialisers run on the first thread, which is the one that the kernel
 	// means by /proc/self.
 	return os.WriteFile("/proc/self/timens_offsets", []byte("monotonic 1000 0\n"), 0)
+}
+
+// fuseOverlayfs is fuse-overlayfs(1) for an ordinary user.
+func fuseOverlayfs() error {
+	if _, err := exec.LookPath("fuse-overlayfs"); err != nil {
+		return err
+	}
+	return unix.Access("/dev/fuse", unix.R_OK|unix.W_OK)
 }

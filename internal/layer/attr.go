@@ -73,7 +73,7 @@ func (u *unpacker) attributes(fd int, h *tar.Header) error {
 }
 
 func reservedAttr(name string) bool {
-	return strings.HasPrefix(name, "user.overlay.") || strings.HasPrefix(name, "trusted.") || name == ownerAttr
+	return strings.HasPrefix(name, "user.overlay.") || strings.HasPrefix(name, "user.fuseoverlayfs.") || strings.HasPrefix(name, "trusted.") || name == ownerAttr
 }
 
 func unsupported(err error) bool {

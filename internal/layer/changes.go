@@ -3,6 +3,7 @@ package layer
 import (
 	"errors"
 	"os"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -26,37 +27,38 @@ func Changes(upper, lower string, tell func(kind byte, name string) error) error
 
 // changes compares two directories; low is -1 where there is none below.
 func changes(up, low int, prefix string, tell func(byte, string) error) error {
-	names, err := readNames(up)
+	names, err := upperNames(up)
 	if err != nil {
 		return err
 	}
-	inUpper := make(map[string]bool, len(names))
-	for _, base := range names {
-		inUpper[base] = true
-	}
-	if value, _ := getAttr(up, opaqueAttr); value == "y" && low >= 0 {
-		if err := hidden(low, inUpper, prefix, tell); err != nil {
+	var hidden []string
+	if low >= 0 && isOpaque(up) {
+		if hidden, err = readNames(low); err != nil {
 			return err
 		}
+		hidden = slices.DeleteFunc(hidden, func(base string) bool {
+			_, stays := slices.BinarySearch(names, base)
+			return stays
+		})
 		low = -1
 	}
-	for _, base := range names {
-		if err := change(up, low, base, prefix, tell); err != nil {
+	for _, base := range slices.Sorted(slices.Values(slices.Concat(names, hidden))) {
+		if _, gone := slices.BinarySearch(hidden, base); gone {
+			err = tell('D', prefix+base)
+		} else {
+			err = change(up, low, base, prefix, tell)
+		}
+		if err != nil {
 			return named(prefix+base, err)
 		}
 	}
 	return nil
 }
 
-// hidden tells of what an opaque directory hides.
-func hidden(low int, inUpper map[string]bool, prefix string, tell func(byte, string) error) error {
-	names, err := readNames(low)
-	for _, base := range names {
-		if err == nil && !inUpper[base] {
-			err = tell('D', prefix+base)
-		}
-	}
-	return err
+// upperNames lists an upper directory, without the marks of what wrote it.
+func upperNames(fd int) ([]string, error) {
+	names, err := readNames(fd)
+	return slices.DeleteFunc(names, func(name string) bool { return slices.Contains(fuseMarks, name) }), err
 }
 
 func change(up, low int, base, prefix string, tell func(byte, string) error) error {

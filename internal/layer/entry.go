@@ -26,6 +26,22 @@ const (
 // opaqueAttr hides what lower layers have in a directory (overlayfs, userxattr).
 const opaqueAttr = "user.overlay.opaque"
 
+// fuseOpaqueAttr and fuseMarks are what fuse-overlayfs(1) has for it in an upper
+// directory; it understands overlayfs's.
+const fuseOpaqueAttr = "user.fuseoverlayfs.opaque"
+
+var fuseMarks = []string{opaqueMark, ".wh..opq"}
+
+// isOpaque reports whether an open directory hides what is below it.
+func isOpaque(fd int) bool {
+	for _, name := range []string{opaqueAttr, fuseOpaqueAttr} {
+		if value, _ := getAttr(fd, name); value == "y" {
+			return true
+		}
+	}
+	return false
+}
+
 // entry unpacks one entry of the stream.
 func (u *unpacker) entry(h *tar.Header, content io.Reader) error {
 	if h.Typeflag == tar.TypeXGlobalHeader {
@@ -112,7 +128,11 @@ func (u *unpacker) parent(dir string) (int, error) {
 		return -1, err
 	}
 	defer unix.Close(parent)
-	if err := u.mkdir(parent, base); err != nil && !errors.Is(err, unix.EEXIST) {
+	err = u.mkdir(parent, base)
+	if err == nil && u.Below != nil {
+		err = u.likeBelow(parent, base, dir)
+	}
+	if err != nil && !errors.Is(err, unix.EEXIST) {
 		return -1, err
 	}
 	return u.beneath(dir)
@@ -291,10 +311,12 @@ func (u *unpacker) regular(parent int, base, name string, h *tar.Header, content
 		return err
 	}
 	defer unix.Close(fd)
+	next := u.reads(content)
 	if h.Size > 0 && !isSparse(h) {
 		u.tape.file(name, h.Size)
+		next = u.tape.take
 	}
-	if err := u.copy(fd, content, h.Size); err != nil {
+	if err := copyTo(fd, next, h.Size); err != nil {
 		return err
 	}
 	if err := u.openMeta(fd, h); err != nil {
@@ -323,18 +345,30 @@ const holeSize = 4096
 
 var zeros [holeSize]byte
 
-func (u *unpacker) copy(fd int, content io.Reader, size int64) error {
+// reads returns what reads content, a part of at most limit bytes at a time.
+func (u *unpacker) reads(content io.Reader) func(limit int64) ([]byte, error) {
+	return func(limit int64) ([]byte, error) {
+		n, err := io.ReadFull(content, u.buf[:min(int64(len(u.buf)), limit)])
+		if n > 0 {
+			err = nil
+		}
+		return u.buf[:n], err
+	}
+}
+
+// copyTo writes a file of the given size, part by part.
+func copyTo(fd int, next func(limit int64) ([]byte, error), size int64) error {
 	var at int64
 	hole := false
 	for at < size {
-		n, err := io.ReadFull(content, u.buf[:min(int64(len(u.buf)), size-at)])
-		if err != nil && n == 0 {
+		p, err := next(size - at)
+		if err != nil {
 			return cutOff(err)
 		}
-		if hole, err = writeSparse(fd, u.buf[:n], at); err != nil {
+		if hole, err = writeSparse(fd, p, at); err != nil {
 			return err
 		}
-		at += int64(n)
+		at += int64(len(p))
 	}
 	if hole {
 		return unix.Ftruncate(fd, size)
@@ -352,20 +386,16 @@ func cutOff(err error) error {
 // writeSparse writes p at an offset but for blocks of zeros. It reports whether
 // p ends with a hole, which has to be made in the end.
 func writeSparse(fd int, p []byte, at int64) (hole bool, err error) {
-	if len(p) < holeSize {
-		return false, writeAt(fd, p, at)
-	}
-	start := 0
-	for i := 0; i < len(p); i += holeSize {
-		block := p[i:min(i+holeSize, len(p))]
-		if len(block) < holeSize || block[0] != 0 || !bytes.Equal(block, zeros[:]) {
-			hole = false
+	start := 0 // of what is to be written
+	for i, end := 0, 0; i < len(p); i = end {
+		end = min(i+holeSize-int((at+int64(i))%holeSize), len(p)) // of this block of the file
+		if hole = p[i] == 0 && bytes.Equal(p[i:end], zeros[:end-i]); !hole {
 			continue
 		}
 		if err := writeAt(fd, p[start:i], at+int64(start)); err != nil {
 			return false, err
 		}
-		start, hole = i+holeSize, true
+		start = end
 	}
 	return hole, writeAt(fd, p[start:], at+int64(start))
 }
@@ -383,12 +413,25 @@ func writeAt(fd int, p []byte, at int64) error {
 	return nil
 }
 
-// link makes another name of a file of this layer.
+// link makes another name of a file of this layer, or of those below.
 func (u *unpacker) link(parent int, base string, h *tar.Header) error {
 	target, err := u.clean(h.Linkname)
 	if err != nil {
 		return fmt.Errorf("as a hard link it leads to %s: %w", problem.Printable(h.Linkname), err)
 	}
+	err = u.linkTo(target, parent, base)
+	if errors.Is(err, unix.ENOENT) && u.Below != nil && target != "" {
+		if err = u.copyUp(target); err == nil {
+			err = u.linkTo(target, parent, base)
+		}
+	}
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EPERM) {
+		return fmt.Errorf("it is a hard link to %s, which is not a file of the image", problem.Printable(h.Linkname))
+	}
+	return err
+}
+
+func (u *unpacker) linkTo(target string, parent int, base string) error {
 	dir, file := path.Split(target)
 	if dir == "" {
 		dir = "."
@@ -399,10 +442,10 @@ func (u *unpacker) link(parent int, base string, h *tar.Header) error {
 		if sameName(from, file, parent, base) {
 			return nil
 		}
+		if isWhiteout(from, file) {
+			return unix.EPERM // the layer itself removes it
+		}
 		err = u.retry(parent, base, func() error { return unix.Linkat(from, file, parent, base, 0) })
-	}
-	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EPERM) {
-		return fmt.Errorf("it is a hard link to %s, which is not a file of this layer", problem.Printable(h.Linkname))
 	}
 	return err
 }

@@ -88,12 +88,16 @@ func (p *packer) directory(fd int, name string, st unix.Stat_t) error {
 	if name != "." {
 		prefix = name + "/"
 	}
-	if p.upper && attrs[opaqueAttr] == "y" {
+	list := readNames
+	if p.upper {
+		list = upperNames
+	}
+	if p.upper && isOpaque(fd) {
 		if err := p.mark(prefix + opaqueMark); err != nil {
 			return err
 		}
 	}
-	names, err := readNames(fd)
+	names, err := list(fd)
 	if err != nil {
 		return named(name, err)
 	}

@@ -78,10 +78,11 @@ const block = 512
 // tape passes a stream on and has the recipe keep all of it but the content of
 // files.
 type tape struct {
-	r       io.Reader
+	r       *ahead
 	recipe  *recipe
 	offset  int64
 	content int64 // bytes that are still content
+	taken   int64 // bytes that take gave out, and Read has to account for
 	ended   bool  // the last block was zeros
 }
 
@@ -91,7 +92,24 @@ func (t *tape) file(name string, size int64) {
 	t.content = size
 }
 
+// take returns a part of the current file's content, at most limit bytes, which
+// nobody has to copy. Read goes over it later, without a look.
+func (t *tape) take(limit int64) ([]byte, error) {
+	p, err := t.r.next(min(limit, t.content))
+	n := int64(len(p))
+	t.offset += n
+	t.content -= n
+	t.taken += n
+	t.ended = false
+	return p, err
+}
+
 func (t *tape) Read(p []byte) (int, error) {
+	if t.taken > 0 {
+		n := min(int64(len(p)), t.taken)
+		t.taken -= n
+		return int(n), nil
+	}
 	if t.content > 0 && int64(len(p)) > t.content {
 		p = p[:t.content]
 	}

@@ -42,6 +42,11 @@ type Options struct {
 	// digest nothing else tells that the stream was cut off.
 	Trailer bool
 
+	// Below returns the directories of the layers below, the topmost first, which
+	// hard links may lead into. It is called when it is needed, and may wait. Nil:
+	// there are none.
+	Below func() ([]string, error)
+
 	Limits Limits
 }
 
@@ -73,6 +78,10 @@ type Report struct {
 	Size    int64  // of the stream
 	Files   int64  // entries
 	Skipped Skipped
+	// Dependent says that the directory holds what is of the layers below: it is
+	// for a stack with these alone.
+	Dependent bool
+	Lossy     bool // several entries had one name: the stream cannot be made again
 }
 
 // Skipped counts what a layer has and its directory has not.
@@ -106,6 +115,8 @@ type unpacker struct {
 	lastFD  int    // -1: nothing
 	stale   bool   // something was removed since
 
+	under *below // what is open of Below
+
 	buf []byte
 }
 
@@ -133,12 +144,18 @@ func Unpack(r io.Reader, dir string, recipe io.Writer, o Options) (Report, error
 	defer source.stop()
 	u := &unpacker{Options: o, root: root, tape: &tape{r: source, recipe: w}, buf: make([]byte, 128<<10), lastFD: -1}
 	defer u.forget()
+	defer func() {
+		if u.under != nil {
+			u.under.close()
+		}
+	}()
 	if err := u.run(); err != nil {
 		return u.report, err
 	}
 	if u.report.DiffID, u.report.Size, err = source.finish(); err != nil {
 		return u.report, err
 	}
+	u.report.Lossy = w.lossy
 	return u.report, w.close()
 }
 
@@ -290,6 +307,13 @@ func fill(r io.Reader, b []byte) (n int, err error) {
 }
 
 func (a *ahead) Read(p []byte) (int, error) {
+	b, err := a.next(int64(len(p)))
+	return copy(p, b), err
+}
+
+// next returns what comes next of the stream, at most limit bytes, which stay as
+// they are until the next call.
+func (a *ahead) next(limit int64) ([]byte, error) {
 	for len(a.now) == 0 {
 		if a.buffer != nil {
 			a.empty <- a.buffer[:cap(a.buffer)]
@@ -298,15 +322,16 @@ func (a *ahead) Read(p []byte) (int, error) {
 		b, ok := <-a.full
 		if !ok {
 			if a.err != nil {
-				return 0, a.err
+				return nil, a.err
 			}
-			return 0, io.EOF
+			return nil, io.EOF
 		}
 		a.now, a.buffer = b, b
 	}
-	n := copy(p, a.now)
+	n := min(int64(len(a.now)), limit)
+	p := a.now[:n]
 	a.now = a.now[n:]
-	return n, nil
+	return p, nil
 }
 
 // finish returns the digest and the size of the stream, which was read to its end.

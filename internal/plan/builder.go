@@ -208,6 +208,25 @@ func (b *Builder) Barrier(a Action) {
 	b.Do(a.Label, Recvfrom, Reg(child.RegControl), b.Space(8), Num(8), Num(0), Num(0), Num(0)).Min(1)
 }
 
+// BarrierWith is Barrier for an action that needs a descriptor of the child's. It
+// is in a control message of the given length.
+func (b *Builder) BarrierWith(a Action, control program.Arg, length uint64) {
+	b.Barriers = append(b.Barriers, a)
+	b.send("have the parent "+a.Label, []byte{child.MsgBarrier, byte(len(b.Barriers) - 1)}, control, length)
+}
+
+// send sends a message with a control message, and waits for the answer.
+func (b *Builder) send(label string, text []byte, control program.Arg, length uint64) {
+	iov := b.Words(0, 2)
+	b.Point(iov, 0, b.Bytes(text))
+	// struct msghdr: name, namelen, iov, iovlen, control, controllen, flags
+	msg := b.Words(0, 0, 0, 1, 0, length, 0)
+	b.Point(msg, 16, iov)
+	b.Point(msg, 32, control)
+	b.Do(label, Sendmsg, Reg(child.RegControl), msg, Num(0)).Min(2)
+	b.Do(label, Recvfrom, Reg(child.RegControl), b.Space(8), Num(8), Num(0), Num(0), Num(0)).Min(1)
+}
+
 // Hold says what holds a limit, unless something else does already; it reports
 // whether that is so.
 func (b *Builder) Hold(limit, by string) bool {
@@ -224,32 +243,25 @@ func (b *Builder) Hold(limit, by string) bool {
 // Last is the step that was added last.
 func (b *Builder) Last() Step { return Step{b, len(b.Program.Steps) - 1} }
 
-// cmsgLen is the length of a struct cmsghdr with one descriptor.
-const cmsgLen = 16 + 4
+// RightsSize is the length of a control message with one descriptor.
+const RightsSize = 16 + 4
 
 // Rights is the memory of a control message that hands a descriptor over
 // (unix(7), SCM_RIGHTS), and the place in it for the descriptor's number.
 func (b *Builder) Rights() (control, number program.Arg) {
 	control = b.Space(24)
-	b.SetWord(control, 0, cmsgLen)
+	b.SetWord(control, 0, RightsSize)
 	b.SetWord(control, 8, unix.SOL_SOCKET|unix.SCM_RIGHTS<<32)
 	number = control
 	number.Value += 16
 	return control, number
 }
 
-// SendFile sends the parent the descriptor of a control message, which the
-// letter says the meaning of, and waits until the parent has done with it what
-// there is to do.
-func (b *Builder) SendFile(label string, letter byte, control program.Arg) {
-	iov := b.Words(0, 2)
-	b.Point(iov, 0, b.Bytes([]byte{letter, 0}))
-	// struct msghdr: name, namelen, iov, iovlen, control, controllen, flags
-	msg := b.Words(0, 0, 0, 1, 0, cmsgLen, 0)
-	b.Point(msg, 16, iov)
-	b.Point(msg, 32, control)
-	b.Do(label, Sendmsg, Reg(child.RegControl), msg, Num(0)).Min(2)
-	b.Do(label, Recvfrom, Reg(child.RegControl), b.Space(8), Num(8), Num(0), Num(0), Num(0)).Min(1)
+// SendFile sends the parent the terminal's master end, in a control message of
+// the given length, and waits until the parent has set it up.
+func (b *Builder) SendFile(label string, control program.Arg, length uint64) {
+	b.send(label, []byte{child.MsgTerminal, 0}, control, length)
+	b.Terminal = true
 }
 
 // KeepLater has f append the steps of the process that stays, once all others

@@ -44,11 +44,24 @@ type Action struct {
 	// Command is a program with its arguments. "{pid}" stands for the
 	// child's pid.
 	Command []string
-	// Connect has another program connect the network namespace.
-	Connect bool
+	// Network says that the parent runs the network on the interface whose
+	// descriptor the child sends, and Connect that another program connects the
+	// network namespace.
+	Network, Connect bool
+	// Serve says that the command serves what the child uses: it is not waited
+	// for before the run has ended, and has the descriptor that the child sends
+	// as FirstFile. Scratch in its words is a new directory, which it removes.
+	Serve bool
 	// Notify calls back whoever started the run.
 	Notify bool
 }
+
+// FirstFile is the number of the descriptor that an Action's command gets from
+// the child, and Scratch what stands for its directory.
+const (
+	FirstFile = 3
+	Scratch   = "{scratch}"
+)
 
 // Cgroup is the control group that a plan starts its processes in; the zero
 // value is none.

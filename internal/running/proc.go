@@ -25,15 +25,7 @@ func StartTime(pid int) uint64 {
 // stat are the fields of /proc/PID/stat from the third on. The second is the
 // name, which may hold anything.
 func stat(pid int) []string {
-	var buffer [1024]byte
-	fd, err := unix.Open("/proc/"+strconv.Itoa(pid)+"/stat", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil
-	}
-	defer unix.Close(fd)
-	n, _ := unix.Read(fd, buffer[:])
-	text := buffer[:max(n, 0)]
-	_, rest, ok := bytes.Cut(text, []byte("("))
+	_, rest, ok := bytes.Cut(small("/proc/"+strconv.Itoa(pid)+"/stat"), []byte("("))
 	if end := bytes.LastIndexByte(rest, ')'); ok && end >= 0 {
 		var list []string
 		for _, f := range bytes.Fields(rest[end+1:]) {

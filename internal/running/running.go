@@ -1,7 +1,8 @@
 // Package running knows the sandboxes that run: each has a record, a file that
 // whoever runs the sandbox holds a lock on (flock(2)). With its holder ends the
 // lock, so that a crash never leaves a sandbox that seems to run; the file is
-// then removed by whoever sees it next. There is no daemon.
+// then removed by whoever sees it next. There is no daemon. What the record says
+// is in the holder's memory, where no sandbox can forge it.
 package running
 
 import (
@@ -12,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -33,12 +35,15 @@ type Record struct {
 	Started time.Time `json:"started"`
 	Command []string  `json:"command"`
 
+	// Cgroup is the directory of the sandbox's control group, if it has one.
+	Cgroup string `json:"cgroup,omitempty"`
+
 	// Instance is what package snug needs to enter the sandbox.
 	Instance json.RawMessage `json:"instance"`
 }
 
 // version is the only one of Record that this program reads.
-const version = 1
+const version = 2
 
 // most is how large a record may be.
 const most = 1 << 20
@@ -73,14 +78,12 @@ func NameOf(text, suffix string) string {
 	return text + "-" + suffix
 }
 
-// parse reads a record. What was written by somebody else, or not completely,
-// is none.
-func parse(text []byte, name string) (Record, bool) {
-	var r Record
-	if json.Unmarshal(text, &r) != nil || r.Version != version || r.Name != name || r.Supervisor <= 0 {
-		return Record{}, false
-	}
-	return r, true
+// parse reads what a file says of where a record is. What was written by somebody
+// else, or not completely, is nothing.
+func parse(text []byte) (pointer, bool) {
+	var p pointer
+	ok := json.Unmarshal(text, &p) == nil && p.Version == version && p.Supervisor > 0 && p.Descriptor >= 0
+	return p, ok
 }
 
 // ErrInUse is the reason when a sandbox of that name runs.
@@ -88,8 +91,10 @@ var ErrInUse = errors.New("a sandbox of this name runs")
 
 // Lock is the hold on a name.
 type Lock struct {
-	path string
-	file *os.File
+	path   string
+	file   *os.File
+	mu     sync.Mutex // guards sealed
+	sealed *os.File   // the record, once there is one
 }
 
 // Reserve takes a name for a sandbox of this process. It fails with ErrInUse
@@ -107,7 +112,7 @@ func Reserve(name string) (*Lock, error) {
 		if err != ErrInUse || tries == 20 {
 			return l, err
 		}
-		if r, ok := read(path, name); ok && Alive(r.Supervisor, r.SupervisorStart) {
+		if _, ok := read(path, name); ok {
 			return nil, ErrInUse
 		}
 		time.Sleep(time.Millisecond)
@@ -120,7 +125,7 @@ func hold(path string) (*Lock, error) {
 	if err != nil {
 		return nil, &os.PathError{Op: "open", Path: path, Err: err}
 	}
-	l := &Lock{path, os.NewFile(uintptr(fd), path)}
+	l := &Lock{path: path, file: os.NewFile(uintptr(fd), path)}
 	if unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) != nil || !l.current() {
 		l.file.Close()
 		return nil, ErrInUse
@@ -142,7 +147,7 @@ func (l *Lock) current() bool {
 	return unix.Fstat(int(l.file.Fd()), &mine) == nil && unix.Lstat(l.path, &there) == nil && mine.Ino == there.Ino && mine.Dev == there.Dev
 }
 
-// Publish writes the record. Readers see all of it or nothing: what is not
+// Publish makes the record known. Readers see all of it or nothing: what is not
 // complete is no JSON.
 func (l *Lock) Publish(r Record) error {
 	r.Version, r.Name = version, filepath.Base(l.path)
@@ -152,7 +157,15 @@ func (l *Lock) Publish(r Record) error {
 	if err != nil {
 		return err
 	}
-	_, err = l.file.WriteAt(text, 0)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.sealed, err = seal(text); err != nil {
+		return err
+	}
+	text, err = json.Marshal(pointer{version, r.Supervisor, r.SupervisorStart, int(l.sealed.Fd()), r.Cgroup})
+	if err == nil {
+		_, err = l.file.WriteAt(text, 0)
+	}
 	return err
 }
 
@@ -161,6 +174,9 @@ func (l *Lock) Release() {
 	if l != nil {
 		unix.Unlink(l.path)
 		l.file.Close()
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.sealed.Close()
 	}
 }
 
@@ -179,7 +195,12 @@ func read(path, name string) (Record, bool) {
 	if err != nil {
 		return Record{}, false
 	}
-	return parse(text, name)
+	p, ok := parse(text)
+	if !ok {
+		return Record{}, false
+	}
+	r, ok := p.record()
+	return r, ok && r.Name == name
 }
 
 // List returns the sandboxes of this user that run, by name, and removes
@@ -191,7 +212,7 @@ func List() []Record {
 			if Collect(dir, name) {
 				continue
 			}
-			if r, ok := wait(dir, name); ok && Alive(r.Supervisor, r.SupervisorStart) {
+			if r, ok := wait(dir, name); ok {
 				list = append(list, r)
 			}
 		}
@@ -221,11 +242,26 @@ func Find(name string, supervisor int) (Record, bool) {
 		if Collect(dir, name) {
 			continue
 		}
-		if r, ok := read(filepath.Join(dir, name), name); ok && r.Supervisor == supervisor && Alive(supervisor, r.SupervisorStart) {
+		if r, ok := read(filepath.Join(dir, name), name); ok && r.Supervisor == supervisor {
 			return r, true
 		}
 	}
 	return Record{}, false
+}
+
+// Disbelieved returns the file that somebody holds as the record of a name, though
+// it leads to no record; "" is none.
+func Disbelieved(name string) string {
+	for _, dir := range known() {
+		path := filepath.Join(dir, name)
+		if !ValidName(name) || Collect(dir, name) || unix.Access(path, unix.F_OK) != nil {
+			continue
+		}
+		if _, ok := wait(dir, name); !ok {
+			return path
+		}
+	}
+	return ""
 }
 
 // names are those of a directory's files that can be records.
@@ -246,7 +282,7 @@ func Collect(dir, name string) bool {
 	if err != nil {
 		return false
 	}
-	l := &Lock{path, os.NewFile(uintptr(fd), path)}
+	l := &Lock{path: path, file: os.NewFile(uintptr(fd), path)}
 	defer l.file.Close()
 	if !owned(fd, unix.S_IFREG) || unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) != nil || !l.current() {
 		return false
@@ -259,13 +295,9 @@ func Collect(dir, name string) bool {
 // where it was paused, its first process could not see that the supervisor is
 // gone.
 func (l *Lock) endGroup() {
-	var r struct {
-		Instance struct {
-			Cgroup string `json:"cgroup"`
-		} `json:"instance"`
-	}
-	if json.NewDecoder(io.LimitReader(l.file, most)).Decode(&r) == nil && r.Instance.Cgroup != "" {
-		cgroupfs.Collect(r.Instance.Cgroup)
+	var p pointer
+	if json.NewDecoder(io.LimitReader(l.file, most)).Decode(&p) == nil && p.Cgroup != "" {
+		cgroupfs.Collect(p.Cgroup)
 	}
 }
 

@@ -168,7 +168,7 @@ func TestHostileRecords(t *testing.T) {
 	target := filepath.Join(t.TempDir(), "target")
 	os.WriteFile(target, []byte("untouched"), 0o600)
 	text := func(name string) []byte {
-		r, _ := json.Marshal(Record{Version: 1, Name: name, Supervisor: os.Getpid(), SupervisorStart: StartTime(os.Getpid())})
+		r, _ := json.Marshal(Record{Version: version, Name: name, Supervisor: os.Getpid(), SupervisorStart: StartTime(os.Getpid())})
 		return r
 	}
 	for name, make := range map[string]func(path string) error{
@@ -195,7 +195,7 @@ func TestHostileRecords(t *testing.T) {
 	}
 	// Held, but not a record, or another's.
 	for name, content := range map[string]string{
-		"rubbish": "\x00\xff", "half": `{"version":1,"name":"half"`, "newer": `{"version":2,"name":"newer","supervisor":1}`, "other": string(text("box")), "gone": `{"version":1,"name":"gone","supervisor":4000000,"supervisor_start":5}`,
+		"rubbish": "\x00\xff", "half": `{"version":2,"name":"half"`, "newer": `{"version":3,"supervisor":1}`, "whole": string(text("whole")), "gone": `{"version":2,"supervisor":4000000,"supervisor_start":5}`,
 	} {
 		l, err := Reserve(name)
 		if err != nil {
@@ -240,24 +240,24 @@ func TestProcessesAreTheSameOnes(t *testing.T) {
 	cmd.Wait()
 }
 
-func FuzzRecord(f *testing.F) {
-	good, _ := json.Marshal(Record{Version: 1, Name: "box", Supervisor: 7, Command: []string{"a"}, Instance: json.RawMessage("{}")})
+func FuzzPointer(f *testing.F) {
+	good, _ := json.Marshal(pointer{Version: version, Supervisor: 7, Descriptor: 3, Cgroup: "/sys/fs/cgroup/x"})
 	f.Add(string(good))
-	f.Add(`{"version":1,"name":"box","supervisor":-1}`)
+	f.Add(`{"version":2,"supervisor":-1}`)
 	f.Add("{}")
 	f.Fuzz(func(t *testing.T, text string) {
-		r, ok := parse([]byte(text), "box")
+		p, ok := parse([]byte(text))
 		if !ok {
 			return
 		}
-		if r.Name != "box" || r.Version != version || r.Supervisor <= 0 {
-			t.Fatalf("%+v", r)
+		if p.Version != version || p.Supervisor <= 0 || p.Descriptor < 0 {
+			t.Fatalf("%+v", p)
 		}
-		again, err := json.Marshal(r)
+		again, err := json.Marshal(p)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, ok := parse(again, "box"); !ok {
+		if _, ok := parse(again); !ok {
 			t.Fatalf("%s is none", again)
 		}
 	})

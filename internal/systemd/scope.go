@@ -20,11 +20,11 @@ const (
 // patience is how long the service manager may take.
 const patience = 5 * time.Second
 
-// Scope moves a process of the caller's into a transient scope of its own, with
-// delegation, which "systemctl --user status" shows under the description. The
+// Scope moves a process of the caller's into a transient scope of its own, named
+// unit, with delegation, which "systemctl --user status" shows under the description. The
 // scope is gone with its last process. Where the unit that the process is in was
 // delegated already, nothing happens.
-func Scope(pid int, description string) error {
+func Scope(pid int, description, unit string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	bus, err := userBus(ctx)
@@ -35,7 +35,7 @@ func Scope(pid int, description string) error {
 	if delegated(ctx, bus, pid) {
 		return nil
 	}
-	if err := start(ctx, bus, pid, description); err != nil {
+	if err := start(ctx, bus, pid, description, unit); err != nil {
 		return fmt.Errorf("systemd makes no scope: %w", err)
 	}
 	return nil
@@ -62,16 +62,22 @@ func userBus(ctx context.Context) (*dbus.Conn, error) {
 	}
 	address := os.Getenv("DBUS_SESSION_BUS_ADDRESS")
 	if address == "" {
-		dir := os.Getenv("XDG_RUNTIME_DIR")
-		if dir == "" {
-			dir = fmt.Sprintf("/run/user/%d", os.Getuid())
+		// XDG_RUNTIME_DIR may have been changed; systemd-logind's directory stays.
+		dir := fmt.Sprintf("/run/user/%d", os.Getuid())
+		if own := os.Getenv("XDG_RUNTIME_DIR"); own != "" && exists(own+"/bus") {
+			dir = own
 		}
-		if _, err := os.Stat(dir + "/bus"); err != nil {
+		if !exists(dir + "/bus") {
 			return nil, errors.New("there is no user bus at " + dir + "/bus: is this a login session?")
 		}
 		address = "unix:path=" + dir + "/bus"
 	}
 	return dbus.Connect(address, dbus.WithContext(ctx))
+}
+
+func exists(name string) bool {
+	_, err := os.Stat(name)
+	return err == nil
 }
 
 // delegated reports whether the unit of a process was started with Delegate=yes.
@@ -97,7 +103,7 @@ type property struct {
 }
 
 // start makes the scope and waits until the process is in it.
-func start(ctx context.Context, bus *dbus.Conn, pid int, description string) error {
+func start(ctx context.Context, bus *dbus.Conn, pid int, description, unit string) error {
 	if err := bus.AddMatchSignal(dbus.WithMatchInterface(manager+".Manager"), dbus.WithMatchMember("JobRemoved")); err != nil {
 		return err
 	}
@@ -110,8 +116,7 @@ func start(ctx context.Context, bus *dbus.Conn, pid int, description string) err
 		{"CollectMode", dbus.MakeVariant("inactive-or-failed")},
 	}
 	var job dbus.ObjectPath
-	name := fmt.Sprintf("snug-%d.scope", pid)
-	call := bus.Object(manager, object).CallWithContext(ctx, manager+".Manager.StartTransientUnit", 0, name, "fail", properties, []struct {
+	call := bus.Object(manager, object).CallWithContext(ctx, manager+".Manager.StartTransientUnit", 0, unit, "fail", properties, []struct {
 		Name       string
 		Properties []property
 	}{})

@@ -50,7 +50,7 @@ binary() {
 	local context=$1 name=$2 more=''
 	shift 2
 	[ "$context" != tree ] || more=,hugetlb
-	SNUG_LIBEXEC=$work/bin SNUG_TEST_MUST=$must$more as "$context" "$work/tests/$name.test" -test.v=test2json -test.timeout=30m \
+	SNUG_LIBEXEC=$work/bin SNUG_TEST_MUST=$must$more as "$context" "$work/tests/$name.test" -test.v=test2json -test.timeout=25m \
 		-test.skip="$elsewhere" "$@" >/tmp/output 2>&1
 }
 
@@ -62,17 +62,9 @@ names() {
 	done
 }
 
-# emulated reports whether the processor is made of software, and slow.
-emulated() { [ "$(systemd-detect-virt 2>/dev/null)" != kvm ]; }
-
-# engine is what runs sandboxes. An emulated machine takes a quarter of an hour for
-# it, and does it when it is asked to.
+# engine is what runs sandboxes.
 engine() {
 	local name
-	if emulated && [ -z "${SNUG_VM_WHOLE-}" ]; then
-		echo "left out, because this machine is emulated: make test-vm runs the engine's other tests here, too"
-		return
-	fi
 	for name in snug snug+internal+child snug+internal+host snug+doctor; do
 		tests service "$name"
 	done
@@ -80,9 +72,6 @@ engine() {
 
 # programs are those that people call.
 programs() {
-	if emulated && [ -z "${SNUG_VM_WHOLE-}" ]; then
-		return
-	fi
 	tests service snug+cmd+snug
 	tests service snug+cmd+bwrap
 }

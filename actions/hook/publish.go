@@ -1,0 +1,213 @@
+package hook
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/snug-sandbox/snug/internal/problem"
+)
+
+// Ports of services are published for jobs whose steps run on the host: a
+// process there accepts connections on its loopback and hands each one, as a
+// descriptor, to the process that holds the job's network, which connects to the
+// port inside and copies. Neither can do what the other can.
+
+// mapping is a port of a container on the host.
+type mapping struct {
+	outside int // 0: any
+	inside  int
+}
+
+// parseMapping reads "80", "8080:80" or "127.0.0.1:8080:80", with "/tcp" after
+// it or not.
+func parseMapping(text string) (m mapping, err error) {
+	ports, protocol, _ := strings.Cut(text, "/")
+	bad := func(why string) error { return &problem.Problem{What: "ports: " + text, Why: why} }
+	if protocol != "" && protocol != "tcp" {
+		return m, bad("only ports of tcp are published")
+	}
+	parts := strings.Split(ports, ":")
+	if m.inside, err = strconv.Atoi(parts[len(parts)-1]); err != nil || m.inside < 1 || m.inside > 65535 {
+		return m, bad("not a port")
+	}
+	if len(parts) > 1 && parts[len(parts)-2] != "" {
+		if m.outside, err = strconv.Atoi(parts[len(parts)-2]); err != nil || m.outside < 0 || m.outside > 65535 {
+			return m, bad("not a port of the host")
+		}
+	}
+	return m, nil
+}
+
+// ports are the mappings of a container as a workflow sees them. Where the steps
+// run in the job's own network, none is opened on the host, and a port is its
+// own.
+func (h *Hook) ports(texts []string, open bool) (map[string]string, error) {
+	list := map[string]string{}
+	for _, text := range texts {
+		m, err := parseMapping(text)
+		if err != nil {
+			return nil, err
+		}
+		if open {
+			if err := h.listen(&m); err != nil {
+				return nil, err
+			}
+		}
+		if m.outside == 0 {
+			m.outside = m.inside
+		}
+		list[strconv.Itoa(m.inside)] = strconv.Itoa(m.outside)
+	}
+	return list, nil
+}
+
+// listen opens a port of the host's loopback.
+func (h *Hook) listen(m *mapping) error {
+	l, err := net.Listen("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(m.outside)))
+	if err != nil {
+		p := &problem.Problem{What: fmt.Sprintf("ports: %d:%d", m.outside, m.inside), Why: err.Error(), Err: err}
+		switch {
+		case errors.Is(err, unix.EADDRINUSE):
+			p.Why, p.Fix = "something on this machine listens on that port already", fmt.Sprintf("ports: [%d], which takes a free one: ${{ job.services.NAME.ports[%d] }}", m.inside, m.inside)
+		case errors.Is(err, unix.EACCES):
+			p.Why, p.Fix = "a port under 1024 is not for ordinary users", fmt.Sprintf("ports: [%d], which takes a free one, or sysctl net.ipv4.ip_unprivileged_port_start=%d", m.inside, m.outside)
+		}
+		return p
+	}
+	f, err := l.(*net.TCPListener).File()
+	if err != nil {
+		return err
+	}
+	m.outside = l.Addr().(*net.TCPAddr).Port
+	h.listeners = append(h.listeners, f)
+	h.targets = append(h.targets, strconv.Itoa(m.inside))
+	return l.Close()
+}
+
+// publish starts the process that accepts connections, if there are any to be
+// accepted.
+func (h *Hook) publish(outside *os.File) error {
+	defer outside.Close()
+	if len(h.listeners) == 0 {
+		return nil
+	}
+	cmd := exec.Command(h.Self, append([]string{"publish"}, h.targets...)...)
+	cmd.Env, cmd.Dir, cmd.SysProcAttr = h.daemonEnv(), "/", detached
+	cmd.ExtraFiles = append([]*os.File{outside}, h.listeners...)
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	for _, l := range h.listeners {
+		l.Close()
+	}
+	h.listeners = nil
+	return cmd.Process.Release()
+}
+
+func socketPair() (a, b *os.File, err error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	return os.NewFile(uintptr(fds[0]), "inside"), os.NewFile(uintptr(fds[1]), "outside"), nil
+}
+
+// Publish accepts connections on the listeners from descriptor 4 up, and hands
+// them to the socket at 3 for the ports that targets name. It ends with the
+// other side.
+func Publish(targets []string) int {
+	conn, err := net.FileConn(os.NewFile(3, "forwarder"))
+	if err != nil {
+		return 1
+	}
+	other := conn.(*net.UnixConn)
+	for i, target := range targets {
+		port, err := strconv.ParseUint(target, 10, 16)
+		if err != nil {
+			return 1
+		}
+		l, err := net.FileListener(os.NewFile(uintptr(4+i), "listener"))
+		if err != nil {
+			return 1
+		}
+		go accept(l, other, uint16(port))
+	}
+	other.Read(make([]byte, 1)) // nothing is sent: its end is
+	return 0
+}
+
+func accept(l net.Listener, other *net.UnixConn, port uint16) {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		if f, err := c.(*net.TCPConn).File(); err == nil {
+			other.WriteMsgUnix(binary.BigEndian.AppendUint16(nil, port), unix.UnixRights(int(f.Fd())), nil)
+			f.Close()
+		}
+		c.Close()
+	}
+}
+
+// Forward connects what comes on the socket at descriptor 4 to ports inside, and
+// stays when nothing comes any more: the job's network is held by it.
+func Forward() int {
+	if conn, err := net.FileConn(os.NewFile(4, "publisher")); err == nil {
+		receive(conn.(*net.UnixConn))
+	}
+	return Pause()
+}
+
+func receive(from *net.UnixConn) {
+	for {
+		port, oob := make([]byte, 2), make([]byte, unix.CmsgSpace(4))
+		n, oobn, _, _, err := from.ReadMsgUnix(port, oob)
+		if err != nil || n == 0 {
+			return
+		}
+		messages, err := unix.ParseSocketControlMessage(oob[:oobn])
+		if err != nil || len(messages) != 1 {
+			continue
+		}
+		fds, err := unix.ParseUnixRights(&messages[0])
+		if err != nil || len(fds) != 1 {
+			continue
+		}
+		f := os.NewFile(uintptr(fds[0]), "connection")
+		c, err := net.FileConn(f)
+		f.Close()
+		if err == nil {
+			go join(c, binary.BigEndian.Uint16(port))
+		}
+	}
+}
+
+// join copies between a connection and a port inside, until both are at their
+// end.
+func join(a net.Conn, port uint16) {
+	defer a.Close()
+	b, err := net.Dial("tcp", net.JoinHostPort("localhost", strconv.Itoa(int(port))))
+	if err != nil {
+		return
+	}
+	defer b.Close()
+	var both sync.WaitGroup
+	for _, way := range [][2]net.Conn{{a, b}, {b, a}} {
+		both.Go(func() {
+			io.Copy(way[0], way[1])
+			way[0].(*net.TCPConn).CloseWrite()
+		})
+	}
+	both.Wait()
+}

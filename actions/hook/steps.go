@@ -1,0 +1,263 @@
+package hook
+
+import (
+	"io"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/snug-sandbox/snug"
+	"github.com/snug-sandbox/snug/internal/problem"
+	"github.com/snug-sandbox/snug/mounts"
+	"github.com/snug-sandbox/snug/process"
+)
+
+// script runs a step in the job's container, and returns its exit code.
+func (h *Hook) script(r request) (int, error) {
+	s, err := args[script](r)
+	if err != nil {
+		return 0, err
+	}
+	if h.state.Container == "" {
+		return 0, &problem.Problem{What: runScriptStep, Why: "this job has no container: prepare_job did not start one"}
+	}
+	l, err := h.find(h.state.Container)
+	if err != nil {
+		return 0, err
+	}
+	f, err := h.handIn(s.EntryPointArgs, s.EnvironmentVariables)
+	if err != nil {
+		return 0, err
+	}
+	cmd := l.instance.Enter()
+	path := l.instance.Spec.Env.Set["PATH"]
+	if path == "" {
+		path = imagePath(l.instance.Spec.Env)
+	}
+	set := map[string]string{"PATH": path}
+	for k, v := range l.instance.Spec.Env.Set {
+		set[k] = v
+	}
+	for k, v := range s.EnvironmentVariables {
+		set[k] = v
+	}
+	if v, ok := s.EnvironmentVariables["PATH"]; ok {
+		path = v
+	}
+	set["PATH"] = prepend(s.PrependPath, path)
+	cmd.Spec.Env.Set = set
+	cmd.Spec.Command = process.Command{Args: append([]string{s.EntryPoint}, s.EntryPointArgs...), Workdir: s.WorkingDirectory}
+	code, err := h.run(cmd)
+	if handed := f.handOut(); err == nil {
+		err = handed
+	}
+	if err == nil {
+		err = respond(r.ResponseFile, struct{}{})
+	}
+	return code, err
+}
+
+// imagePath is the PATH of a sandbox's environment.
+func imagePath(e process.Env) string {
+	const usual = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+	for _, kv := range e.Environ(nil, process.Identity{}, false, "/") {
+		if p, ok := strings.CutPrefix(kv, "PATH="); ok && p != "" {
+			return p
+		}
+	}
+	return usual
+}
+
+// run runs a command with the streams of the hook. An interrupt of a canceled
+// job reaches it, and so does the request to end that follows.
+func (h *Hook) run(cmd *snug.Cmd) (int, error) {
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		return 0, err
+	}
+	defer null.Close()
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = null, h.Out, h.Err
+	cmd.Spec.Terminal.TTY = process.TTYNo
+	result, err := snug.Main(cmd)
+	if err != nil {
+		problem.Print(h.Err, err)
+	}
+	if result == nil {
+		return snug.CodeFailed, nil
+	}
+	return result.Code(), nil
+}
+
+// container runs a container of its own to its end, and returns its exit code.
+func (h *Hook) container(r request) (code int, err error) {
+	c, err := args[container](r)
+	if err != nil {
+		return 0, err
+	}
+	o, err := parseOptions(c.CreateOptions)
+	if err != nil {
+		return 0, err
+	}
+	if h.state.Pod == "" {
+		// A job without containers, but for this one.
+		h.state.Pod = runnerPrefix(h.host.name) + newID(6)
+		defer h.cleanup()
+		if err := h.makeDir(); err != nil {
+			return 0, err
+		}
+		if err := h.startPod(); err != nil {
+			return 0, err
+		}
+	}
+	if err := h.makeDir(); err != nil {
+		return 0, err
+	}
+	if c.Dockerfile != "" {
+		if c.Image, err = h.build(c.Dockerfile); err != nil {
+			return 0, err
+		}
+	} else if err := h.have(c.Image, c.Registry); err != nil {
+		return 0, err
+	}
+	var names []string
+	for name := range h.state.Services {
+		names = append(names, name)
+	}
+	f, err := h.handIn(c.EntryPointArgs, c.EnvironmentVariables)
+	if err != nil {
+		return 0, err
+	}
+	b := h.newBox(&c, o, newID(32), names)
+	b.Mounts = append(b.Mounts, f.mounts...)
+	cmd, n, err := b.cmd()
+	if err != nil {
+		return 0, err
+	}
+	defer n.Close()
+	lock, err := b.register(cmd, n, func() {})
+	if err != nil {
+		return 0, err
+	}
+	defer lock.Release()
+	code, err = h.run(cmd)
+	if handed := f.handOut(); err == nil {
+		err = handed
+	}
+	if err == nil {
+		err = respond(r.ResponseFile, struct{}{})
+	}
+	return code, err
+}
+
+// files are those of _work/_temp that a step gets: its script, and the files
+// that it hands its outputs over in. The rest of the directory is the runner's.
+type files struct {
+	copies [][2]string // of the runner's, and of the job's own directory
+	mounts []mounts.Mount
+}
+
+// Where the runner's file commands are, in $RUNNER_TEMP and in a container
+// action.
+const (
+	fileCommands       = "_runner_file_commands"
+	insideFileCommands = "/github/file_commands"
+)
+
+// maxCommands is how much of such a file comes back.
+const maxCommands = 8 << 20
+
+// handIn copies what a step names below _work/_temp into the job's own
+// directory.
+func (h *Hook) handIn(words []string, env map[string]string) (f files, err error) {
+	var paths []string
+	for _, w := range words {
+		paths = append(paths, w)
+	}
+	for _, v := range env {
+		paths = append(paths, v)
+	}
+	for _, p := range paths {
+		if rel, ok := strings.CutPrefix(path.Clean(p), insideTemp+"/"); ok {
+			if err := f.take(h.host.temp, filepath.Join(h.dir(), "temp"), rel); err != nil {
+				return f, err
+			}
+		}
+		if rel, ok := strings.CutPrefix(path.Clean(p), insideFileCommands+"/"); ok {
+			if err := f.take(filepath.Join(h.host.temp, fileCommands), filepath.Join(h.dir(), "commands"), rel); err != nil {
+				return f, err
+			}
+			f.mounts = []mounts.Mount{{Type: mounts.Bind, Source: filepath.Join(h.dir(), "commands"), Target: insideFileCommands, Writable: true}}
+		}
+	}
+	return f, nil
+}
+
+// take copies one file, if it is there. The job may have put links where the
+// copy goes: none is followed out of its directory.
+func (f *files) take(from, to, name string) error {
+	source, err := os.OpenRoot(from)
+	if err != nil {
+		return nil // there are none
+	}
+	defer source.Close()
+	info, err := source.Lstat(name)
+	if err != nil || !info.Mode().IsRegular() {
+		return nil
+	}
+	if err := os.MkdirAll(to, 0o755); err != nil {
+		return err
+	}
+	target, err := os.OpenRoot(to)
+	if err != nil {
+		return err
+	}
+	defer target.Close()
+	if err := target.MkdirAll(path.Dir(name), 0o755); err != nil {
+		return err
+	}
+	target.Remove(name)
+	text, err := source.ReadFile(name)
+	if err == nil {
+		err = target.WriteFile(name, text, info.Mode().Perm()|0o444)
+	}
+	if err != nil {
+		return &problem.Problem{What: "the step's file " + name, Why: bare(err), Err: err}
+	}
+	if dir := path.Base(path.Dir(name)); dir == fileCommands || strings.HasSuffix(from, fileCommands) {
+		f.copies = append(f.copies, [2]string{filepath.Join(from, name), filepath.Join(to, name)})
+	}
+	return nil
+}
+
+// handOut copies back what a step wrote to the files of its outputs.
+func (f files) handOut() error {
+	for _, c := range f.copies {
+		if err := copyBack(c[1], c[0]); err != nil {
+			return &problem.Problem{What: "the step's file " + filepath.Base(c[0]), Why: bare(err), Err: err}
+		}
+	}
+	return nil
+}
+
+func copyBack(from, to string) error {
+	in, err := os.OpenFile(from, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil // it was removed, or is a link now: nothing comes back
+	}
+	defer in.Close()
+	if info, err := in.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil
+	}
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_TRUNC|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, io.LimitReader(in, maxCommands))
+	if closed := out.Close(); err == nil {
+		err = closed
+	}
+	return err
+}

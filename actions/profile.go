@@ -1,0 +1,287 @@
+package actions
+
+import (
+	"bytes"
+	"os"
+	"path"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/BurntSushi/toml"
+
+	"github.com/snug-sandbox/snug/internal/problem"
+)
+
+// Places inside the sandbox.
+const (
+	insideDir     = "/run/snug"
+	insideSecrets = "/run/secrets"
+)
+
+// fileCommands are the files that the runner gives a step, by variable and name.
+// Inside they are ours.
+var fileCommands = [][2]string{
+	{"GITHUB_OUTPUT", "output"}, {"GITHUB_ENV", "env"}, {"GITHUB_PATH", "path"}, {"GITHUB_STATE", "state"}, {"GITHUB_STEP_SUMMARY", "summary"},
+}
+
+// alwaysDenied are the metadata services of clouds, link-local addresses among
+// them, and what Azure's machines speak to their host by.
+var alwaysDenied = []string{"169.254.0.0/16", "168.63.129.16", "fe80::/10", "fd00:ec2::254"}
+
+// table is a table of a profile.
+type table = map[string]any
+
+// layout are the host's files of one run, in a directory that only the caller
+// can enter.
+type layout struct{ dir string }
+
+func (l layout) path(name string) string { return filepath.Join(l.dir, name) }
+
+// newLayout makes the directory and its empty files.
+func newLayout(temp string) (l layout, err error) {
+	if l.dir, err = os.MkdirTemp(temp, "snug-run-"); err != nil {
+		return l, err
+	}
+	for _, d := range []string{"upper", "work", "clean", "snug"} {
+		if err := os.Mkdir(l.path(d), 0o755); err != nil {
+			return l, err
+		}
+	}
+	for _, f := range fileCommands {
+		// The second is what the first is mounted on.
+		for _, name := range []string{f[1], filepath.Join("snug", f[1])} {
+			if err := os.WriteFile(l.path(name), nil, 0o644); err != nil {
+				return l, err
+			}
+		}
+	}
+	return l, nil
+}
+
+// step is a step that is about to run.
+type step struct {
+	Inputs
+	job    job
+	hidden hidden
+	layout layout
+	words  []string // the shell and its arguments, inside
+	script string   // path inside
+}
+
+// profile writes what this step adds to its profile, as TOML.
+func (s *step) profile() ([]byte, error) {
+	workdir := path.Join(s.job.workspace, s.Dir)
+	if path.IsAbs(s.Dir) {
+		workdir = path.Clean(s.Dir)
+	}
+	if !within(workdir, s.job.workspace) {
+		return nil, &problem.Problem{What: "input working-directory", Why: workdir + " is outside of the workspace " + s.job.workspace}
+	}
+	env, files, err := s.environment()
+	if err != nil {
+		return nil, err
+	}
+	mounts := append(s.mounts(), files...)
+	t := table{
+		"version": 1, "description": "one step",
+		"command": table{"workdir": workdir, "args": escapeAll(s.words)},
+		"env":     table{"set": env},
+		"mounts":  mounts, "network": s.network(), "limits": s.limits(),
+	}
+	if s.Rootfs != "host" {
+		t["rootfs"] = table{"image": s.Rootfs, "overlay": "discard"}
+	}
+	var b bytes.Buffer
+	err = toml.NewEncoder(&b).Encode(t)
+	return b.Bytes(), err
+}
+
+// escape keeps "${" in a value of a profile what it is.
+func escape(s string) string { return strings.ReplaceAll(s, "${", "$${") }
+
+func escapeAll(list []string) []string {
+	out := make([]string, len(list))
+	for i, s := range list {
+		out[i] = escape(s)
+	}
+	return out
+}
+
+// environment returns the variables of the step, and the files of its secrets.
+func (s *step) environment() (env map[string]string, files []table, err error) {
+	env = map[string]string{"PATH": escape(s.job.searchPath())}
+	if s.Rootfs != "host" {
+		delete(env, "PATH") // the image has its own
+	}
+	for _, f := range fileCommands {
+		env[f[0]] = path.Join(insideDir, f[1])
+	}
+	var wrong problem.List
+	value := func(input string, p pair) (string, bool) {
+		v, ok := p.given(s.job.environ)
+		switch {
+		case !ok:
+			wrong = append(wrong, &problem.Problem{What: "input " + input, Why: "the job has no variable " + p.name, Fix: input + ": " + p.name + "=VALUE, or env: of the step"})
+		case !utf8.ValidString(v):
+			wrong, ok = append(wrong, &problem.Problem{What: "input " + input, Why: "the value of " + p.name + " is not UTF-8"}), false
+		}
+		return v, ok
+	}
+	for _, p := range s.Env {
+		if isReserved(p.name) {
+			wrong = append(wrong, &problem.Problem{What: "input env", Why: p.name + " is part of the job's trust, or of how the step hands over its outputs"})
+			continue
+		}
+		if v, ok := value("env", p); ok {
+			env[p.name] = escape(v)
+		}
+	}
+	for _, p := range s.Secrets {
+		v, ok := value("secrets", p)
+		if !ok {
+			continue
+		}
+		target := path.Join(insideSecrets, p.name)
+		files = append(files, table{"type": "file", "target": target, "content": escape(v), "mode": "0400"})
+		env[p.name+"_FILE"] = target
+	}
+	return env, files, wrong.Err()
+}
+
+// isReserved reports whether a variable must not be handed in as it is.
+func isReserved(name string) bool {
+	for _, f := range fileCommands {
+		if name == f[0] {
+			return true
+		}
+	}
+	return strings.HasPrefix(name, "ACTIONS_") || name == "RUNNER_TEMP"
+}
+
+func (s *step) mounts() []table {
+	list := []table{{"source": s.layout.path("snug"), "target": insideDir}}
+	for _, f := range fileCommands {
+		list = append(list, table{"source": s.layout.path(f[1]), "target": path.Join(insideDir, f[1]), "writable": true})
+	}
+	if s.job.tools != "" && !within(s.job.tools, "/opt") && !within(s.job.tools, s.job.workspace) {
+		list = append(list, table{"source": s.job.tools, "optional": true})
+	}
+	list = append(list, s.caches()...)
+	list = append(list, s.workspace()...)
+	if temp := lookup(s.job.environ, "RUNNER_TEMP"); temp != "" && within(realPath(temp), s.job.workspace) {
+		list = append(list, table{"type": "tmpfs", "target": realPath(temp)})
+	}
+	return list
+}
+
+// caches are directories of the job that a step reads, and writes to for itself
+// alone: what it would leave there poisons nobody.
+func (s *step) caches() []table {
+	var list []table
+	for _, dir := range append(kits[s.Profile].caches, s.Caches...) {
+		if rest, ok := strings.CutPrefix(dir, "~/"); ok {
+			dir = path.Join(s.job.home, rest)
+		}
+		if !path.IsAbs(dir) {
+			dir = path.Join(s.job.workspace, dir)
+		}
+		if info, err := os.Stat(dir); err == nil && info.IsDir() {
+			list = append(list, table{"type": "overlay", "target": escape(dir), "lower": []string{escape(dir)}, "writable": true})
+		} else {
+			list = append(list, table{"type": "tmpfs", "target": escape(dir)})
+		}
+	}
+	return list
+}
+
+// workspace shows the workspace, without credentials.
+func (s *step) workspace() []table {
+	ws, clean := s.job.workspace, s.layout.path("clean")
+	lower := []string{escape(ws)}
+	if len(s.hidden.clean) > 0 {
+		lower = []string{clean, escape(ws)}
+	}
+	var list []table
+	switch {
+	case s.Workspace == "overlay":
+		list = append(list, table{"type": "overlay", "target": escape(ws), "lower": lower, "writable": true, "upper": s.layout.path("upper"), "work": s.layout.path("work")})
+	case s.Workspace == "ro" && len(lower) > 1:
+		list = append(list, table{"type": "overlay", "target": escape(ws), "lower": lower})
+	case s.Workspace == "ro":
+		list = append(list, table{"source": escape(ws)})
+	default:
+		list = append(list, table{"source": escape(ws), "writable": true})
+		list = append(list, s.guardGit(ws, clean)...)
+	}
+	for _, name := range s.hidden.masked {
+		list = append(list, table{"type": "mask", "target": escape(path.Join(ws, name))})
+	}
+	return list
+}
+
+// guardGit keeps a step that writes to the workspace itself from .git: a hook
+// that it left there would run in a later step.
+func (s *step) guardGit(ws, clean string) []table {
+	var list []table
+	for _, dir := range s.hidden.git {
+		list = append(list, table{"source": escape(path.Join(ws, dir))})
+	}
+	for name := range s.hidden.clean {
+		list = append(list, table{"source": path.Join(clean, name), "target": escape(path.Join(ws, name))})
+	}
+	return list
+}
+
+// writeClean writes the configurations without credentials.
+func (s *step) writeClean() error {
+	for name, text := range s.hidden.clean {
+		to := filepath.Join(s.layout.path("clean"), name)
+		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(to, []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *step) network() table {
+	switch {
+	case s.Network == "host":
+		return table{"mode": "host"}
+	case s.Network == "none":
+		return table{"mode": "none"}
+	case s.Egress == "audit":
+		return table{"mode": "private", "deny": alwaysDenied}
+	}
+	return table{"mode": "private", "allow": s.allowed(), "deny": alwaysDenied}
+}
+
+func (s *step) allowed() []string {
+	if len(s.Hosts) > 0 {
+		return s.Hosts
+	}
+	return append([]string{}, kits[s.Profile].hosts...)
+}
+
+func (s *step) limits() table {
+	t := table{"timeout": s.Timeout, "account": true, "pids": atoi(s.PIDs, defaultPIDs)}
+	if s.Memory != "" {
+		t["memory"] = s.Memory
+	}
+	if n, err := strconv.ParseFloat(s.CPUs, 64); err == nil {
+		t["cpus"] = n
+	}
+	return t
+}
+
+func atoi(s, or string) int64 {
+	if s == "" {
+		s = or
+	}
+	n, _ := strconv.ParseFloat(s, 64)
+	return int64(n)
+}

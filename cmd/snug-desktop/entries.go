@@ -1,0 +1,311 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/snug-sandbox/snug/internal/desktopentry"
+	"github.com/snug-sandbox/snug/internal/problem"
+)
+
+// places are the directories of desktop entries and their like.
+type places struct {
+	home string   // of data, the user's own
+	dirs []string // of the system, the first counts
+}
+
+func dataPlaces() places {
+	p := places{home: os.Getenv("XDG_DATA_HOME")}
+	if !filepath.IsAbs(p.home) {
+		p.home = filepath.Join(os.Getenv("HOME"), ".local/share")
+	}
+	dirs := os.Getenv("XDG_DATA_DIRS")
+	if dirs == "" {
+		dirs = "/usr/local/share:/usr/share"
+	}
+	for _, dir := range filepath.SplitList(dirs) {
+		if filepath.IsAbs(dir) {
+			p.dirs = append(p.dirs, dir)
+		}
+	}
+	return p
+}
+
+func (p places) own(id string) string { return filepath.Join(p.home, "applications", id+".desktop") }
+
+func (p places) saved(id string) string {
+	return filepath.Join(p.home, "snug", "entries", id+".desktop")
+}
+
+func (p places) service(id string) string {
+	return filepath.Join(p.home, "dbus-1", "services", id+".service")
+}
+
+// find returns the entry of an application: the user's own, unless it was
+// written here, else the system's.
+func (p places) find(id string) (string, *desktopentry.File, error) {
+	list := []string{p.saved(id), p.own(id)}
+	for _, dir := range p.dirs {
+		list = append(list, filepath.Join(dir, "applications", id+".desktop"))
+	}
+	for _, name := range list {
+		text, err := os.ReadFile(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return "", nil, err
+		}
+		f, err := desktopentry.Parse(string(text))
+		if err != nil {
+			return "", nil, &problem.Problem{What: name, Why: err.Error(), Err: err, Fix: "desktop-file-validate " + name}
+		}
+		if f.Main().Get(desktopentry.Marker) == "" {
+			return name, f, nil
+		}
+	}
+	return "", nil, fs.ErrNotExist
+}
+
+// install writes the entry of an application, so that it starts in a sandbox.
+func install(args []string) error {
+	flags := flag.NewFlagSet("install", flag.ContinueOnError)
+	profile := flags.String("profile", "", "")
+	self := flags.String("snug", "snug", "")
+	label := flags.String("name", "", "")
+	if err := flags.Parse(args); err != nil || flags.NArg() != 1 {
+		return fmt.Errorf("usage: snug desktop install NAME|COMMAND")
+	}
+	p, word := dataPlaces(), flags.Arg(0)
+	id := strings.TrimSuffix(filepath.Base(word), ".desktop")
+	if !validID(id) {
+		return &problem.Problem{What: word, Why: "not a name for a desktop entry", Fix: "letters, digits, \"-\", \"_\" and \".\""}
+	}
+	from, f, err := p.find(id)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if f, err = p.fresh(word, id); err != nil {
+			return err
+		}
+	case err != nil:
+		return err
+	}
+	if *profile == "" {
+		*profile = guess(id, f)
+	}
+	if *label != "" {
+		f.Main().Set("Name", desktopentry.Escape(*label))
+	}
+	if err := f.Sandboxed([]string{*self, "run", "-p", *profile, "--"}, *profile); err != nil {
+		return &problem.Problem{What: id, Why: err.Error(), Err: err}
+	}
+	if from == p.own(id) {
+		if err := write(p.saved(id), mustRead(from)); err != nil {
+			return err
+		}
+	}
+	if err := write(p.own(id), f.String()); err != nil {
+		return err
+	}
+	if err := p.services(id, *self, *profile); err != nil {
+		return err
+	}
+	p.refresh()
+	fmt.Printf("%s starts in the sandbox %q: %s\n", id, *profile, p.own(id))
+	return nil
+}
+
+func mustRead(name string) string {
+	text, _ := os.ReadFile(name)
+	return string(text)
+}
+
+// validID keeps to the names that the bus knows, and to those that it does not
+// but files have.
+func validID(id string) bool {
+	return id != "" && id[0] != '.' && id[0] != '-' && strings.Trim(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.+") == ""
+}
+
+// fresh makes an entry of a command.
+func (p places) fresh(word, id string) (*desktopentry.File, error) {
+	program, err := exec.LookPath(word)
+	if err != nil {
+		return nil, &problem.Problem{What: word, Why: "there is no desktop entry of this name, and no such program", Fix: "the name of a file in /usr/share/applications, without .desktop, or of a program", Err: err}
+	}
+	f := desktopentry.New()
+	g := f.Main()
+	g.Set("Type", "Application")
+	g.Set("Version", "1.5")
+	g.Set("Name", desktopentry.Escape(strings.ToUpper(id[:1])+id[1:]))
+	g.Set("Exec", desktopentry.Exec(append(desktopentry.Percent([]string{program}), "%U")))
+	g.Set("Icon", p.icon(id))
+	g.Set("Terminal", "false")
+	g.Set("Categories", "Utility;")
+	return f, nil
+}
+
+// icon is the program's own where a theme has one.
+func (p places) icon(id string) string {
+	for _, dir := range append([]string{p.home}, p.dirs...) {
+		for _, pattern := range []string{"icons/hicolor/*/apps/" + id + ".*", "pixmaps/" + id + ".*"} {
+			if list, _ := filepath.Glob(filepath.Join(dir, pattern)); len(list) > 0 {
+				return id
+			}
+		}
+	}
+	return "application-x-executable"
+}
+
+// services writes the file by which the bus starts the application, so that it
+// starts in the sandbox, too.
+func (p places) services(id, self, profile string) error {
+	for _, dir := range p.dirs {
+		text, err := os.ReadFile(filepath.Join(dir, "dbus-1", "services", id+".service"))
+		if err != nil {
+			continue
+		}
+		f, err := desktopentry.ParseService(string(text))
+		if err != nil {
+			return &problem.Problem{What: id + ".service", Why: err.Error(), Err: err}
+		}
+		if err := f.SandboxedService([]string{self, "run", "-p", profile, "--"}, profile); err != nil {
+			return &problem.Problem{What: id + ".service", Why: err.Error(), Err: err}
+		}
+		return write(p.service(id), f.String())
+	}
+	return nil
+}
+
+// write writes a file whole, or not at all.
+func write(name, text string) error {
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(name), ".snug-*")
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	err = errors.Join(err, f.Chmod(0o644), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), name)
+	}
+	if err != nil {
+		os.Remove(f.Name())
+	}
+	return err
+}
+
+// refresh has the types of files looked up anew, where there is what does.
+func (p places) refresh() {
+	exec.Command("update-desktop-database", "-q", filepath.Join(p.home, "applications")).Run()
+}
+
+// remove takes back what install wrote.
+func remove(args []string) error {
+	p := dataPlaces()
+	if len(args) == 0 {
+		return errors.New("usage: snug desktop remove NAME")
+	}
+	for _, word := range args {
+		id := strings.TrimSuffix(filepath.Base(word), ".desktop")
+		f, err := desktopentry.Parse(mustRead(p.own(id)))
+		if !validID(id) || err != nil || f.Main().Get(desktopentry.Marker) == "" {
+			return &problem.Problem{What: word, Why: "snug desktop install wrote no entry of this name", Fix: "one of those that snug desktop list shows"}
+		}
+		if err := os.Remove(p.own(id)); err != nil {
+			return err
+		}
+		if text, err := os.ReadFile(p.saved(id)); err == nil {
+			if err := errors.Join(write(p.own(id), string(text)), os.Remove(p.saved(id))); err != nil {
+				return err
+			}
+		}
+		if s, err := desktopentry.ParseService(mustRead(p.service(id))); err == nil && s.Group(desktopentry.Service).Get(desktopentry.Marker) != "" {
+			os.Remove(p.service(id))
+		}
+		fmt.Printf("%s starts without a sandbox again\n", id)
+	}
+	p.refresh()
+	return nil
+}
+
+// list shows what install wrote.
+func list([]string) error {
+	p := dataPlaces()
+	names, err := filepath.Glob(filepath.Join(p.home, "applications", "*.desktop"))
+	if err != nil {
+		return err
+	}
+	out := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(out, "NAME\tPROFILE\tTITLE")
+	for _, name := range names {
+		f, err := desktopentry.Parse(mustRead(name))
+		if err != nil {
+			continue
+		}
+		if profile := f.Main().Get(desktopentry.Marker); profile != "" {
+			fmt.Fprintf(out, "%s\t%s\t%s\n", strings.TrimSuffix(filepath.Base(name), ".desktop"),
+				problem.Printable(desktopentry.Unescape(profile)), problem.Printable(desktopentry.Unescape(f.Main().Get("Name"))))
+		}
+	}
+	return out.Flush()
+}
+
+// guess chooses a built-in profile by what the entry says of the program.
+func guess(id string, f *desktopentry.File) string {
+	words, _ := desktopentry.Words(f.Main().Get("Exec"))
+	program := id
+	if len(words) > 0 {
+		program = filepath.Base(words[0])
+	}
+	for _, by := range []struct{ part, profile string }{
+		{"chrom", "chromium"}, {"brave", "chromium"}, {"vivaldi", "chromium"}, {"edge", "chromium"}, {"firefox", "firefox"}, {"librewolf", "firefox"},
+		{"code", "code-editor"}, {"steam", "game"}, {"lutris", "game"}, {"libreoffice", "office"}, {"soffice", "office"},
+	} {
+		if strings.Contains(program, by.part) || strings.Contains(id, by.part) {
+			return by.profile
+		}
+	}
+	categories := strings.Split(f.Main().Get("Categories"), ";")
+	has := func(words ...string) bool {
+		for _, w := range words {
+			found := false
+			for _, c := range categories {
+				found = found || c == w
+			}
+			if !found {
+				return false
+			}
+		}
+		return true
+	}
+	switch {
+	case has("Game"):
+		return "game"
+	case has("TerminalEmulator"):
+		return "terminal"
+	case has("Office", "Viewer"):
+		return "pdf-reader"
+	case has("Graphics", "Viewer"):
+		return "image-viewer"
+	case has("Office"):
+		return "office"
+	case has("AudioVideo"), has("Audio"), has("Video"):
+		return "media-player"
+	case has("Development", "IDE"), has("TextEditor"):
+		return "code-editor"
+	case has("Qt"), has("KDE"):
+		return "qt"
+	case has("GTK"), has("GNOME"):
+		return "gtk"
+	}
+	return "generic-wayland"
+}

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"strings"
+
+	"github.com/snug-sandbox/snug/desktop"
+	"github.com/snug-sandbox/snug/internal/host"
+	"github.com/snug-sandbox/snug/internal/wayland"
+)
+
+// gather looks at the caller's session, as far as c asks.
+func gather(c desktop.Config) desktop.Facts {
+	caller, _ := host.Gather(host.Want{})
+	f := desktop.Facts{UID: caller.UID, Home: caller.Home, Env: map[string]string{}, Programs: map[string]string{}}
+	for _, kv := range os.Environ() {
+		name, value, _ := strings.Cut(kv, "=")
+		f.Env[name] = value
+	}
+	for _, name := range []string{"xdg-dbus-proxy", "Xwayland", "Xephyr"} {
+		if path, err := exec.LookPath(name); err == nil {
+			f.Programs[name] = path
+		}
+	}
+	if self, err := os.Executable(); err == nil {
+		f.Programs[desktop.Helper] = self
+	}
+	if socket := f.WaylandSocket(); socket != "" && (c.Wayland != "" || c.X11 != "") {
+		f.Context, _ = wayland.Has(socket)
+	}
+	if bus := dialSession(f); bus != nil {
+		defer bus.close()
+		if c.UsesPortals() {
+			f.Documents = bus.documents()
+		}
+		if c.A11y {
+			f.A11y = bus.a11y()
+		}
+	}
+	return f
+}
