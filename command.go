@@ -82,6 +82,7 @@ type Cmd struct {
 	onStop   func() // the command was stopped
 	onClone  func() // the child builds the sandbox
 	last     bool   // this process ends with the run
+	helps    bool   // it serves another run, with whose end this process may end
 	cgroup   *cgroupfs.Group
 	instance *Instance   // for Started
 	enter    *entrance   // the command is one more in a running sandbox

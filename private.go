@@ -98,6 +98,7 @@ func startNetwork(config network.Config, device *os.File) (*privateNetwork, erro
 	n := &privateNetwork{control: os.NewFile(uintptr(pair[0]), "control"), ready: make(chan network.Message, 1), gone: make(chan struct{})}
 	n.send = json.NewEncoder(n.control)
 	n.helper = Command(helperSpec(path), helperPlace, "serve")
+	n.helper.helps = true
 	n.helper.Files = map[int]*os.File{3: theirs, 4: device}
 	if changes := n.listen(); changes != nil {
 		defer changes.Close()

@@ -150,7 +150,7 @@ func (c *Cmd) await() (child.Outcome, error) {
 				return outcome, nil
 			}
 		case child.Done:
-			if c.plan.Settle || c.cgroup != nil || c.enter != nil || c.last && !running.OrphansAreReaped() {
+			if c.plan.Settle || c.cgroup != nil || c.enter != nil || (c.last || c.helps) && !running.OrphansAreReaped() {
 				return p.Wait()
 			}
 			outcome := p.Outcome()
