@@ -46,6 +46,7 @@ install: build
 	install -D -m 755 bin/snug "$(DESTDIR)$(PREFIX)/bin/snug"
 	install -D -m 755 bin/snug-systemd "$(DESTDIR)$(PREFIX)/libexec/snug/snug-systemd"
 	install -D -m 755 bin/snug-image "$(DESTDIR)$(PREFIX)/libexec/snug/snug-image"
+	install -D -m 755 bin/snug-net "$(DESTDIR)$(PREFIX)/libexec/snug/snug-net"
 	install -D -m 755 bin/snug-actions "$(DESTDIR)$(PREFIX)/libexec/snug/snug-actions"
 	install -D -m 755 bin/snug-desktop "$(DESTDIR)$(PREFIX)/libexec/snug/snug-desktop"
 	$(if $(BWRAP),install -D -m 755 bin/bwrap "$(DESTDIR)$(PREFIX)/bin/bwrap")

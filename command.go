@@ -14,6 +14,7 @@ import (
 	"github.com/snug-sandbox/snug/internal/child"
 	"github.com/snug-sandbox/snug/internal/plan"
 	"github.com/snug-sandbox/snug/landlock"
+	"github.com/snug-sandbox/snug/network"
 	"github.com/snug-sandbox/snug/spec"
 )
 
@@ -51,6 +52,10 @@ type Cmd struct {
 	// into one where that is not so.
 	Delegate func() error
 
+	// Refused is called when a private network refuses the sandbox something for
+	// the first time.
+	Refused func(network.Contact)
+
 	// Cancel is called when the context is done; by default Kill.
 	Cancel func() error
 
@@ -59,7 +64,8 @@ type Cmd struct {
 	// inside is left then, but an inherited end of a pipe may be held outside.
 	WaitDelay time.Duration
 
-	terminal *terminal // the sandbox's own, when it has one
+	terminal *terminal       // the sandbox's own, when it has one
+	private  *privateNetwork // the same
 
 	ctx      context.Context
 	plan     *plan.Plan
@@ -77,6 +83,7 @@ type Cmd struct {
 	onStop   func() // the command was stopped
 	onClone  func() // the child builds the sandbox
 	last     bool   // this process ends with the run
+	helps    bool   // it serves another run, with whose end this process may end
 	cgroup   *cgroupfs.Group
 	instance *Instance   // for Started
 	enter    *entrance   // the command is one more in a running sandbox

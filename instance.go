@@ -27,6 +27,9 @@ type Instance struct {
 	CommandPID int `json:"command_pid"`
 	// Cgroup is the directory of its control group; empty when it has none.
 	Cgroup string `json:"cgroup,omitempty"`
+	// Network is the abstract unix socket that takes changes of its private
+	// network; empty when it has none.
+	Network string `json:"network,omitempty"`
 	// Namespaces are the inode numbers of the namespaces that are its own, by
 	// their names in /proc/PID/ns.
 	Namespaces map[string]uint64 `json:"namespaces"`
@@ -97,6 +100,9 @@ func (c *Cmd) locate(p *child.Process) {
 		return
 	}
 	i.CommandPID, i.Cgroup = p.Command(), c.cgroup.Path()
+	if c.private != nil {
+		i.Network = c.private.changes
+	}
 	if !c.Spec.Command.PID1 {
 		return
 	}

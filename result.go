@@ -22,6 +22,7 @@ const (
 	CauseOOM     Cause = "oom"      // the command was killed because limits.memory was reached
 	CauseTimeout Cause = "timeout"  // limits.timeout ended it
 	CauseCPUTime Cause = "cpu_time" // limits.cpu_time ended it
+	CauseNetwork Cause = "network"  // the network's helper ended, and network.required is set
 	CauseCancel  Cause = "cancel"   // the context was done
 	CauseExec    Cause = "exec"     // the command could not be executed
 	CauseSetup   Cause = "setup"    // the sandbox could not be built
@@ -59,6 +60,9 @@ type Result struct {
 
 	// Usage is what the run's control group counted, where limits asked for one.
 	Usage *Usage `json:"usage,omitempty"`
+
+	// Network is what a private network was used for.
+	Network *NetworkResult `json:"network,omitempty"`
 
 	// LimitsReached are the limits that were reached, by their keys: "limits.memory".
 	LimitsReached []string `json:"limits_reached,omitempty"`
@@ -105,6 +109,8 @@ func (e *ExitError) Error() string {
 	switch {
 	case e.Cause == CauseTimeout:
 		return "time limit exceeded"
+	case e.Cause == CauseNetwork:
+		return "the network's helper ended, which the run requires"
 	case e.Cause == CauseCPUTime:
 		return "limit of CPU time exceeded"
 	case e.Result.Signal != 0:

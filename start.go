@@ -243,6 +243,12 @@ func (c *Cmd) act(a plan.Action, pid int, fds []int) error {
 		}
 		return c.Created(pid)
 	}
+	switch {
+	case a.Connect:
+		return c.startDriver(pid)
+	case a.Network && len(files) == 1:
+		return c.takeNetwork(files[0])
+	}
 	if len(a.Command) == 0 {
 		c.lookInto(pid)
 		return nil // to have come here is all

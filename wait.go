@@ -112,11 +112,15 @@ func (c *Cmd) Wait() error {
 	c.image.Close()
 	usage := c.finishCgroup(c.cgroup)
 	refused, more := c.denials.end()
+	contacts := c.private.finish()
 	c.mu.Lock()
 	c.result = success(c, outcome, usage)
-	c.result.Denials = refused
+	c.result.Denials, c.result.Network = refused, contacts
 	if more > 0 {
 		c.result.Notes = append(c.result.Notes, fmt.Sprintf("%d more refusals are not told", more))
+	}
+	if contacts != nil && contacts.Lost {
+		c.result.Notes = append(c.result.Notes, "the network's helper ended before the command: connections failed since")
 	}
 	c.mu.Unlock()
 	close(c.finished)
@@ -151,7 +155,7 @@ func (c *Cmd) await() (child.Outcome, error) {
 				return outcome, nil
 			}
 		case child.Done:
-			if c.plan.Settle || c.cgroup != nil || c.enter != nil || c.last && !running.OrphansAreReaped() {
+			if c.plan.Settle || c.cgroup != nil || c.enter != nil || (c.last || c.helps) && !running.OrphansAreReaped() {
 				return p.Wait()
 			}
 			outcome := p.Outcome()

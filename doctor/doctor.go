@@ -60,7 +60,7 @@ func judge(s seen) Report {
 		User: s.User, UID: s.UID, Container: s.Container,
 	}
 	for _, check := range []func(seen) []Check{
-		kernel, namespaces, filesystems, identity, confinement, resources, network, programs, smallest,
+		kernel, namespaces, filesystems, identity, confinement, resources, networks, programs, smallest,
 	} {
 		r.Checks = append(r.Checks, check(s)...)
 	}

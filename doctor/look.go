@@ -11,6 +11,7 @@ import (
 	"github.com/snug-sandbox/snug/internal/host"
 	"github.com/snug-sandbox/snug/mounts"
 	ns "github.com/snug-sandbox/snug/namespaces"
+	"github.com/snug-sandbox/snug/network"
 	"github.com/snug-sandbox/snug/spec"
 	"github.com/snug-sandbox/snug/userns"
 )
@@ -48,6 +49,7 @@ type seen struct {
 	withoutProc error // that with fallback = "bind" for /proc; tried when sandbox failed
 	idRange     error // one that maps a range; tried when all that it takes is there
 	overlay     error // one with an overlay; tried when sandbox worked
+	private     error // one with a private network; the same
 	bare        error // one without namespaces; tried when the others failed
 }
 
@@ -89,7 +91,7 @@ func look(ctx context.Context, run runner) seen {
 }
 
 func (s *seen) runSandboxes(ctx context.Context, run runner) {
-	s.withoutProc, s.idRange, s.overlay, s.bare = errNotTried, errNotTried, errNotTried, errNotTried
+	s.withoutProc, s.idRange, s.overlay, s.private, s.bare = errNotTried, errNotTried, errNotTried, errNotTried, errNotTried
 	var table []mounts.Mount
 	if s.sandbox = run(ctx, spec.Spec{}); s.sandbox != nil {
 		table = []mounts.Mount{{Type: mounts.Proc, Target: "/proc", Fallback: "bind"}}
@@ -100,6 +102,7 @@ func (s *seen) runSandboxes(ctx context.Context, run runner) {
 	}
 	s.overlay = run(ctx, spec.Spec{Mounts: append(table,
 		mounts.Mount{Type: mounts.Overlay, Target: "/tmp", Lower: []string{"/etc"}, Writable: true})})
+	s.private = run(ctx, spec.Spec{Mounts: table, Network: network.Config{Mode: network.Private}})
 	if s.canMapRange() {
 		s.idRange = run(ctx, spec.Spec{Mounts: table, Identity: userns.Config{Map: userns.MapRange}})
 	}

@@ -3,10 +3,29 @@ package doctor
 import (
 	"errors"
 	"syscall"
+
+	"github.com/snug-sandbox/snug/internal/problem"
 )
 
-// network is about reaching out of a network namespace without root.
-func network(s seen) []Check { return one(tun(s)) }
+// networks is about reaching out of a network namespace without root.
+func networks(s seen) []Check { return []Check{tun(s), private(s)} }
+
+// private is about a sandbox that really had such a network.
+func private(s seen) Check {
+	c := Check{Name: "private network", State: OK, Found: "ran true(1) with one"}
+	switch {
+	case s.private == nil:
+	case s.private == errNotTried:
+		c.State, c.Found, c.Breaks = Missing, "not tried, because no sandbox works", "network.mode = \"private\""
+	default:
+		c.State, c.Found, c.Breaks = Missing, s.private.Error(), "network.mode = \"private\""
+		var p *problem.Problem
+		if errors.As(s.private, &p) {
+			c.Mend = p.Fix
+		}
+	}
+	return c
+}
 
 func tun(s seen) Check {
 	c := Check{Name: "/dev/net/tun", State: OK, Found: "can be opened"}
@@ -14,7 +33,7 @@ func tun(s seen) Check {
 		return c
 	}
 	c.State, c.Found = Missing, s.tun.Error()
-	c.Breaks = "nothing in this version; user-mode networking needs it"
+	c.Breaks = "nothing; a private network is a pair of veth interfaces then, which is slower"
 	missing := errors.Is(s.tun, syscall.ENOENT) || errors.Is(s.tun, syscall.ENODEV) || errors.Is(s.tun, syscall.ENXIO)
 	switch {
 	case s.Container == "docker" || s.Container == "podman":

@@ -132,16 +132,12 @@ func (b *builder) makeTerminal() program.Reg {
 // register holds the slave end. What is there and is no terminal is an error.
 func PlanTerminal(dir program.Arg, path string, p *plan.Builder) program.Reg {
 	const label = "make a terminal"
-	// struct cmsghdr with one descriptor, which the open stores into it.
-	const cmsgLen = 16 + 4
-	control := p.Space(24)
-	p.SetWord(control, 0, cmsgLen)
-	p.SetWord(control, 8, unix.SOL_SOCKET|unix.SCM_RIGHTS<<32)
+	control, number := p.Rights()
 	master := p.Do(label, plan.Openat, dir, p.Text(path), plan.Bits(unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, &plan.OpenFlags), plan.Num(0)).
-		Store(at(control, 16)).Keep("master")
+		Store(number).Keep("master")
 	p.Do(label, plan.Ioctl, plan.Reg(master), plan.Hex(unix.TIOCSPTLCK), p.Space(8))
 	slave := p.Do(label, plan.Ioctl, plan.Reg(master), plan.Hex(unix.TIOCGPTPEER), plan.Bits(unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, &plan.OpenFlags)).Keep("terminal")
-	p.SendFile("hand the terminal to the parent", control, cmsgLen)
+	p.SendFile("hand the terminal to the parent", control, plan.RightsSize)
 	p.Close(master)
 	return slave
 }
@@ -151,9 +147,4 @@ func (b *builder) showConsole() {
 	fd := b.Do(label, plan.OpenTree, plan.Reg(b.pts), b.Text("0"), treeFlags(unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)).Keep("tree")
 	b.Do(label, plan.MoveMount, plan.Reg(fd), b.Text(""), plan.Reg(b.console.dir), b.Text(b.console.path), moveFlags(unix.MOVE_MOUNT_F_EMPTY_PATH))
 	b.Close(fd)
-}
-
-func at(a program.Arg, offset uint64) program.Arg {
-	a.Value += offset
-	return a
 }

@@ -19,7 +19,7 @@ func appendEtc(list []Resolved, f host.Facts, c Context, users bool) []Resolved 
 		add("passwd", passwd(f.RootEtc["passwd"], c))
 		add("group", group(f.RootEtc["group"], c))
 	}
-	add("hosts", "127.0.0.1 localhost "+c.Hostname+"\n::1 localhost ip6-localhost ip6-loopback "+c.Hostname+"\n")
+	add("hosts", hosts(c))
 	add("hostname", c.Hostname+"\n")
 	if users {
 		add("nsswitch.conf", nsswitch)
@@ -28,8 +28,19 @@ func appendEtc(list []Resolved, f host.Facts, c Context, users bool) []Resolved 
 		m := Mount{Type: Bind, Source: "/etc/resolv.conf", Target: "/etc/resolv.conf", Optional: true}
 		return append(list, Resolved{Mount: m, From: "standard", standard: true})
 	}
-	add("resolv.conf", "# no network in this sandbox\n")
+	if c.ResolvConf == "" {
+		c.ResolvConf = "# no network in this sandbox\n"
+	}
+	add("resolv.conf", c.ResolvConf)
 	return list
+}
+
+// hosts is a hosts(5) file.
+func hosts(c Context) string {
+	if c.HostNames != "" {
+		return "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n" + c.HostNames
+	}
+	return "127.0.0.1 localhost " + c.Hostname + "\n::1 localhost ip6-localhost ip6-loopback " + c.Hostname + "\n"
 }
 
 // nsswitch asks the files only: no service of the host answers inside.

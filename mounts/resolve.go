@@ -16,7 +16,12 @@ type Context struct {
 	SharedIPC   bool // the ipc namespace is the caller's
 	HostNetwork bool // the network namespace is the caller's
 	SharedUser  bool // the user namespace is the caller's
-	Terminal    bool // the sandbox gets a terminal of its own
+
+	ResolvConf string // content of /etc/resolv.conf; empty: the sandbox reaches no network of its own
+	ResolvFile string // where that leads to on the host
+	HostNames  string // further lines of /etc/hosts
+
+	Terminal bool // the sandbox gets a terminal of its own
 
 	UID, GID           int  // of the command
 	MountUID, MountGID int  // of what mounts file systems, inside
@@ -69,9 +74,9 @@ var systemDirs = [...]string{
 	"/nix", "/gnu", "/run/current-system",
 }
 
-// resolverDirs are where /etc/resolv.conf may point to; they are needed where
+// ResolverDirs are where /etc/resolv.conf may point to; they are needed where
 // the network is the caller's.
-var resolverDirs = [...]string{"/run/systemd/resolve", "/run/NetworkManager", "/run/resolvconf"}
+var ResolverDirs = [...]string{"/run/systemd/resolve", "/run/NetworkManager", "/run/resolvconf"}
 
 // Resolve returns all mounts above the root in the order in which they are
 // made. Of several with one target the last one wins; the rest go by target,
@@ -107,12 +112,16 @@ func (t Table) appendStandard(list []Resolved, f host.Facts, c Context) []Resolv
 	add(Mount{Type: Tmpfs, Target: "/var/tmp", Mode: sticky()})
 	add(Mount{Type: Tmpfs, Target: "/run"})
 	if c.HostNetwork && !root.HasTree() {
-		for _, dir := range resolverDirs {
+		for _, dir := range ResolverDirs {
 			add(Mount{Type: Bind, Source: dir, Target: dir, Optional: true})
 		}
 	}
-	if root.HasTree() && !root.KeepEtc {
+	switch {
+	case root.HasTree() && !root.KeepEtc:
 		list = appendEtc(list, f, c, root.Path != "")
+	case !root.HasTree() && c.ResolvConf != "":
+		add(Mount{Type: File, Target: "/etc/hosts", Content: hosts(c)})
+		add(Mount{Type: File, Target: c.ResolvFile, Content: c.ResolvConf})
 	}
 	return list
 }

@@ -71,3 +71,8 @@ var (
 				Next: &program.Help{Errno: syscall.EPERM, Why: "the kernel gives no FUSE to a user namespace", Fix: "boot Linux 4.18 or newer"}}}}
 	mqueueHelp = &program.Help{Errno: syscall.EPERM, Why: "message queues need an ipc namespace of the sandbox's own", Fix: "leave namespaces.ipc at \"new\""}
 )
+
+func at(a program.Arg, offset uint64) program.Arg {
+	a.Value += offset
+	return a
+}

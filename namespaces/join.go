@@ -31,6 +31,9 @@ func (j Join) Plan(flags uint64, p *plan.Builder) {
 	if j.User != nil {
 		p.Do("join the user namespace of descriptor "+strconv.Itoa(*j.User), plan.Setns, plan.Num(uint64(*j.User)), plan.Bits(unix.CLONE_NEWUSER, &plan.CloneFlags)).Help(joinHelp)
 	}
+	if j.Net != nil {
+		p.Do("join the network namespace of descriptor "+strconv.Itoa(*j.Net), plan.Setns, plan.Num(uint64(*j.Net)), plan.Bits(unix.CLONE_NEWNET, &plan.CloneFlags)).Help(joinHelp)
+	}
 	if j.PID != nil {
 		p.Do("join the pid namespace of descriptor "+strconv.Itoa(*j.PID), plan.Setns, plan.Num(uint64(*j.PID)), plan.Bits(unix.CLONE_NEWPID, &plan.CloneFlags)).Help(joinHelp)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/snug-sandbox/snug/cgroups"
 	"github.com/snug-sandbox/snug/desktop"
 	"github.com/snug-sandbox/snug/internal/units"
+	"github.com/snug-sandbox/snug/network"
 	"github.com/snug-sandbox/snug/seccomp"
 )
 
@@ -42,6 +43,10 @@ func (d *decoder) set(at *keyPath, v any, to any, r *rule) {
 		ok = d.rlimit(at, v, to, r)
 	case *units.Memory:
 		ok = d.memory(at, v, to)
+	case *units.Bandwidth:
+		ok = d.bits(at, v, to)
+	case *network.Bandwidth:
+		d.shape(at, v, to)
 	case *units.Rate:
 		ok = d.rate(at, v, to)
 	case *[]cgroups.IO:

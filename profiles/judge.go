@@ -55,8 +55,9 @@ func (t *tracer) spotOf(key string) (spot, bool) {
 	if at, ok := t.singles[key]; ok {
 		return at, true
 	}
-	for i, at := range t.lists["limits.io"] {
-		if key == "limits.io"+indexOf(i) {
+	list, _, _ := strings.Cut(key, "[")
+	for i, at := range t.lists[list] {
+		if key == list+indexOf(i) {
 			return at, true
 		}
 	}

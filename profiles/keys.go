@@ -87,7 +87,7 @@ func (t *table) keyList() []string {
 var (
 	newOrShare   = []string{namespaces.New, namespaces.Share}
 	mapWords     = []string{userns.MapSelf, userns.MapRoot, userns.MapRange}
-	modeWords    = []string{network.None, network.Host}
+	modeWords    = []string{network.None, network.Host, network.Private}
 	baseWords    = []string{mounts.BaseSystem, mounts.BaseHost, mounts.BaseEmpty}
 	layerWords   = []string{"none", mounts.OverlayReadonly, mounts.OverlayDiscard, mounts.OverlayKeep}
 	ttyWords     = []string{"auto", "yes", "no"}
@@ -158,7 +158,17 @@ var tables = []table{
 		{name: "boottime_offset", at: func(s *spec.Spec) any { return &s.Namespaces.BoottimeOffset }, rule: rule{signed: true}},
 	}},
 	{"network", []key[spec.Spec]{
-		{name: "mode", at: func(s *spec.Spec) any { return &s.Network.Mode }, rule: rule{enum: modeWords, later: true}},
+		{name: "mode", at: func(s *spec.Spec) any { return &s.Network.Mode }, rule: rule{enum: modeWords}},
+		{name: "join", at: func(s *spec.Spec) any { return &s.Network.Join }, rule: rule{text: value, word: notEmpty}},
+		{name: "driver", at: func(s *spec.Spec) any { return &s.Network.Driver }, rule: rule{enum: network.Drivers}},
+		{name: "allow", at: func(s *spec.Spec) any { return &s.Network.Allow }, rule: rule{text: value, word: egressRule}},
+		{name: "deny", at: func(s *spec.Spec) any { return &s.Network.Deny }, rule: rule{text: value, word: egressRule}},
+		{name: "publish", at: func(s *spec.Spec) any { return &s.Network.Publish }, rule: rule{text: value, word: publication}},
+		{name: "host_loopback", at: func(s *spec.Spec) any { return &s.Network.HostLoopback }},
+		{name: "dns", at: func(s *spec.Spec) any { return &s.Network.DNS }, rule: rule{text: value, word: nameServer}},
+		{name: "mtu", at: func(s *spec.Spec) any { return &s.Network.MTU }, rule: rule{min: leastMTU, max: mostMTU}},
+		{name: "bandwidth", at: func(s *spec.Spec) any { return &s.Network.Bandwidth }},
+		{name: "required", at: func(s *spec.Spec) any { return &s.Network.Required }},
 	}},
 	{"limits", []key[spec.Spec]{
 		{name: "memory", at: func(s *spec.Spec) any { return &s.Limits.Memory }},

@@ -232,7 +232,7 @@ func TestMistakesOfAllFilesAreShownAtOnce(t *testing.T) {
 	w.write("p.toml", "extends = [\"a.toml\", \"b.toml\", \"c.toml\"]\ny = 1\n[env]\nkeep = [\"!Z\"]\n")
 	got := w.errors("p.toml")
 	want := `a.toml:1:1: x: unknown key; expected one of version, description, extends, command, env, identity, rootfs, namespaces, network, limits, security, desktop, terminal or mounts
-a.toml:3:1: network.mode: expected "none" or "host", got 1
+a.toml:3:1: network.mode: expected "none", "host" or "private", got 1
 b.toml:1:9: expected '.' or ']' to end table name, but got '\n' instead
 p.toml:1:32: extends[2]: profile c.toml: there is no such file
 p.toml:2:1: y: unknown key; expected one of version, description, extends, command, env, identity, rootfs, namespaces, network, limits, security, desktop, terminal or mounts`

@@ -8,14 +8,6 @@ var reserved = []struct {
 	value string // empty: the key, whatever its value
 	what  string
 }{
-	{"network.mode", "private", "a network stack of its own"},
-	{"network.driver", "", "a network stack of its own"},
-	{"network.publish", "", "publishing ports"},
-	{"network.allow", "", "filtering of connections"},
-	{"network.deny", "", "filtering of connections"},
-	{"network.host_loopback", "", "a network stack of its own"},
-	{"network.bandwidth", "", "a limit of bandwidth"},
-	{"network.join", "", "sharing a network between sandboxes"},
 	{"security.apparmor", "", "AppArmor profiles"},
 	{"security.selinux", "", "SELinux labels"},
 }

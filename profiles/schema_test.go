@@ -15,6 +15,7 @@ import (
 	"github.com/snug-sandbox/snug/desktop"
 	"github.com/snug-sandbox/snug/internal/units"
 	"github.com/snug-sandbox/snug/mounts"
+	"github.com/snug-sandbox/snug/network"
 	"github.com/snug-sandbox/snug/seccomp"
 	"github.com/snug-sandbox/snug/spec"
 	"github.com/snug-sandbox/snug/userns"
@@ -211,10 +212,27 @@ func fieldSchema(field any, name string, r *rule) object {
 		return s
 	case *seccomp.Config, *desktop.DBus:
 		return object{}
+	case *units.Bandwidth:
+		return object{"type": "string", "minLength": 1}
+	case *network.Bandwidth:
+		fields := object{}
+		var zero network.Bandwidth
+		for i := range bandwidthKeys {
+			field := fieldSchema(bandwidthKeys[i].at(&zero), bandwidthKeys[i].name, &bandwidthKeys[i].rule)
+			field["description"] = bandwidthDocs[bandwidthKeys[i].name]
+			fields[bandwidthKeys[i].name] = field
+		}
+		return object{"type": "object", "additionalProperties": false, "properties": fields}
 	case *map[string]string:
 		return object{"type": "object", "propertyNames": object{"pattern": "^[^=]+$"}, "additionalProperties": object{"type": "string"}}
 	}
 	panic("no schema for the key " + name)
+}
+
+// bandwidthDocs say what the keys of network.bandwidth are.
+var bandwidthDocs = map[string]string{
+	"up": "What the command may send, as bits in a second.", "down": "What the command may receive, as bits in a second.",
+	"latency": "Added to the way there and back.",
 }
 
 func bounded(r *rule) object {
@@ -390,7 +408,7 @@ func TestSchemaForbidsKeysThatItDoesNotKnow(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, text := range []string{"nonsense = 1", "[command]\nnonsense = 1", "[[mounts]]\nsource = \"/x\"\nnonsense = 1",
-		"[[mounts]]\nsource = \"/x\"\nwhen = { nonsense = \"\" }", "[network]\nmode = \"private\"",
+		"[[mounts]]\nsource = \"/x\"\nwhen = { nonsense = \"\" }", "[network]\nmode = \"public\"",
 		"version = 2", "[[mounts]]\nsource = \"/x\"\ncontent = \"y\"", "[[mounts]]\ntype = \"tmpfs\"", "[limits]\nnofile = -1",
 		"[command]\numask = 22", "[limits]\ntimeout = 90"} {
 		if valid(schema, treeOf(t, text)) {

@@ -11,6 +11,7 @@ import (
 	"github.com/snug-sandbox/snug/desktop"
 	"github.com/snug-sandbox/snug/internal/problem"
 	"github.com/snug-sandbox/snug/internal/units"
+	"github.com/snug-sandbox/snug/network"
 	"github.com/snug-sandbox/snug/seccomp"
 )
 
@@ -121,6 +122,8 @@ func (s *shower) set(name string, field any, at string) {
 		}
 	case *seccomp.Config:
 		s.filter(name, f, at)
+	case *network.Bandwidth:
+		s.shape(name, f, at)
 	case *desktop.DBus:
 		s.buses(name, f, at)
 	default:
@@ -154,6 +157,10 @@ func plainText(field any) string {
 			return tomlString(f.String())
 		}
 	case *units.Memory:
+		if *f != 0 {
+			return tomlString(f.String())
+		}
+	case *units.Bandwidth:
 		if *f != 0 {
 			return tomlString(f.String())
 		}

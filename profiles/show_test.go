@@ -57,7 +57,16 @@ domainname = "(none)"
 monotonic_offset = "1h0m1s"
 boottime_offset = "-3s"
 [network]
-mode = "none"
+mode = "private"
+driver = "gvisor"
+allow = ["*.debian.org:443", "10.0.0.0/8"]
+deny = ["bad.example"]
+publish = ["127.0.0.1:8080:80/tcp"]
+host_loopback = true
+dns = ["192.0.2.53"]
+mtu = 1500
+bandwidth = { up = "2Mbit", down = "10Mbit", latency = "20ms" }
+required = true
 [limits]
 memory = "512MiB"
 memory_high = "400MiB"
@@ -225,7 +234,7 @@ func TestEverythingIsEverything(t *testing.T) {
 	for i := range tables {
 		for _, k := range tables[i].keys {
 			name := tables[i].name + "." + k.name
-			if reflect.ValueOf(k.at(&p.Spec)).Elem().IsZero() && name != "rootfs.base" && name != "rootfs.image" && name != "rootfs.name" && name != "namespaces.none" {
+			if reflect.ValueOf(k.at(&p.Spec)).Elem().IsZero() && name != "rootfs.base" && name != "rootfs.image" && name != "rootfs.name" && name != "namespaces.none" && name != "network.join" {
 				t.Errorf("%s is not in the profile of this test", name)
 			}
 		}

@@ -91,6 +91,9 @@ package_of() {
 	useradd) echo passwd ;;
 	qemu-system-x86_64) echo qemu-system-x86 ;;
 	mke2fs) echo e2fsprogs ;;
+	ip) echo iproute2 ;;
+	pgrep) echo procps ;;
+	pasta) echo passt ;;
 	busybox) echo busybox-static ;;
 	*) echo "$1" ;;
 	esac

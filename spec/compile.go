@@ -122,6 +122,10 @@ func (c *compiler) compile() (*plan.Plan, error) {
 	if c.Namespaces.Net != namespaces.Share && c.Namespaces.Join.Net == nil {
 		network.Plan(c.p)
 	}
+	if c.Network.Mode == network.Private {
+		_, gid := c.Identity.IDs(c.facts)
+		c.Network.PlanPrivate(gid, c.p)
+	}
 	c.setup.PlanSignals(c.p)
 	if c.Command.PID1 {
 		// A fresh procfs shows the pid namespace of the process that mounts it.

@@ -41,6 +41,7 @@ func (s Spec) context(f host.Facts) mounts.Context {
 	uid, gid := s.Identity.IDs(f)
 	c := mounts.Context{
 		SharedPID: s.Namespaces.PID == namespaces.Share && s.Namespaces.Join.PID == nil, SharedIPC: s.Namespaces.IPC == namespaces.Share,
+		ResolvConf: s.resolvConf(f), HostNames: s.hostNames(), ResolvFile: pick(f.Resolver.File != "", f.Resolver.File, "/etc/resolv.conf"),
 		SharedUser: s.Namespaces.User == namespaces.Share, HostNetwork: s.hostNetwork(),
 		UID: uid, GID: gid, OwnTmpfs: s.Identity.Map == userns.MapRange && (uid != 0 || gid != 0),
 		User: s.Identity.User, Home: s.Identity.Home, Shell: s.Identity.Shell, Hostname: s.Namespaces.Name(),
@@ -59,6 +60,28 @@ func (s Spec) context(f host.Facts) mounts.Context {
 		c.Shell = s.callersShell(f)
 	}
 	return c
+}
+
+// reachesOut reports whether the sandbox is in a private network.
+func (s Spec) reachesOut() bool { return s.Network.Mode == network.Private || s.Network.Reaches }
+
+// resolvConf is the sandbox's own resolv.conf(5) where it has a network that
+// reaches out, else empty.
+func (s Spec) resolvConf(f host.Facts) string {
+	if !s.reachesOut() {
+		return ""
+	}
+	lines := append([]string{"# Snug's resolver, for this sandbox alone"}, f.Resolver.Lines...)
+	lines = append(lines, "nameserver "+network.Server4.String())
+	return strings.Join(lines, "\n") + "\n"
+}
+
+// hostNames are further lines of hosts(5).
+func (s Spec) hostNames() string {
+	if !s.reachesOut() {
+		return ""
+	}
+	return network.Guest4.String() + " " + s.Namespaces.Name() + "\n" + network.Gateway4.String() + " " + network.HostName + "\n"
 }
 
 func pick(first bool, a, b string) string {

@@ -18,6 +18,7 @@ func (s Spec) ForEntering(f host.Facts) Spec {
 	c := s.context(f)
 	s.Command.Workdir = s.workdir(f, c)
 	s.Identity.User, s.Identity.Home, s.Identity.Shell = c.User, c.Home, c.Shell
+	s.Namespaces.Join = namespaces.Join{}   // they are the sandbox's own now
 	s.Limits.Timeout, s.Limits.Grace = 0, 0 // of the sandbox
 	if !s.Namespaces.None {                 // where they are Landlock's rules
 		s.Mounts = nil

@@ -39,6 +39,7 @@ func (s Spec) wants() host.Want {
 		Cgroup:    !s.Limits.Config.Empty() || s.Limits.CPUTime > 0,
 		Devices:   s.Limits.Devices(),
 
+		Resolver:    s.reachesOut(),
 		Landlock:    s.landlocked(),
 		SeccompFile: s.Security.Seccomp.File,
 	}

@@ -47,6 +47,9 @@ func (s Spec) contradictions() problem.List {
 	if s.Namespaces.Net == namespaces.New && s.Network.Mode == network.Host {
 		bad("network.mode", "\"host\" is the caller's network, but namespaces.net is \"new\"", "leave one of them out")
 	}
+	if s.Namespaces.Net == namespaces.Share && s.Network.Mode == network.Private {
+		bad("network.mode", "\"private\" is a network of its own, but namespaces.net is \"share\"", "leave one of them out")
+	}
 	if s.Namespaces.User == namespaces.Share && s.Identity.Map != "" {
 		bad("identity.map", "ids are mapped in a new user namespace only", "leave out namespaces.user = \"share\"")
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/alecthomas/kong"
 	"golang.org/x/sys/unix"
 
+	"github.com/snug-sandbox/snug/internal/host"
 	"github.com/snug-sandbox/snug/internal/problem"
 )
 
@@ -89,7 +90,7 @@ func actionsWords(args []string) *actionsVerb {
 
 // do becomes the helper: signals are then its own.
 func (v *actionsVerb) do(streams) error {
-	helper, err := helperProgram("snug-actions")
+	helper, err := host.OwnProgram("snug-actions")
 	if err != nil {
 		return err
 	}

@@ -21,6 +21,8 @@ var keyOptions = [...]struct{ key, option string }{
 	{"env.set", "env"}, {"env.keep", "keep-env"}, {"env.unset", "unset-env"},
 	{"identity.map", "map"}, {"identity.uid", "uid"}, {"identity.gid", "gid"},
 	{"security.capabilities", "cap"}, {"network.mode", "net"},
+	{"network.join", "join"}, {"network.allow", "allow"}, {"network.deny", "deny"}, {"network.publish", "publish"}, {"network.host_loopback", "host-loopback"},
+	{"network.dns", "dns"}, {"network.bandwidth", "bandwidth"},
 	{"namespaces.", "share"}, {"namespaces.", "unshare"}, {"namespaces.hostname", "hostname"},
 	{"limits.memory", "memory"}, {"limits.memory_high", "memory-high"}, {"limits.memory_swap", "memory-swap"}, {"limits.oom", "oom"},
 	{"limits.cpus", "cpus"}, {"limits.cpu_weight", "cpu-weight"}, {"limits.cpuset", "cpuset"}, {"limits.pids", "pids"},
@@ -48,9 +50,10 @@ func (s *sandbox) blame(err error) error {
 func (s *sandbox) placed(p *problem.Problem) *problem.Problem {
 	key, _, _ := strings.Cut(p.What, " ")
 	placed := *p
-	if option := s.option(key); option != "" {
+	at, written := s.Origins()[key]
+	if option := s.option(key); option != "" && !(written && strings.HasSuffix(key, "]")) {
 		placed.What, placed.Fix = option, s.inOptions(p.Fix)
-	} else if at, ok := s.Origins()[key]; ok {
+	} else if written {
 		placed.What = fmt.Sprintf("%s:%d:%d: %s", at.File, at.Line, at.Column, p.What)
 	} else if option := s.lacking(key); option != "" {
 		placed.What, placed.Fix = option, s.inOptions(p.Fix)

@@ -15,7 +15,7 @@ func (b *box) options() []*kong.Flag {
 	flags = group(flags, "Files", b.fileOptions()...)
 	flags = group(flags, "Environment", b.environmentOptions()...)
 	flags = group(flags, "Identity", b.identityOptions()...)
-	flags = group(flags, "Network and namespaces", b.namespaceOptions()...)
+	flags = group(flags, "Network and namespaces", append(b.namespaceOptions(), b.networkOptions()...)...)
 	flags = group(flags, "Limits", b.limitOptions()...)
 	return group(flags, "Process and terminal", b.processOptions()...)
 }

@@ -122,7 +122,10 @@ func without(list []string, word string) []string {
 
 // setNetwork sets the mode, and lets the namespace follow from it.
 func setNetwork(c *changing, mode string) {
-	c.Network.Mode, c.Namespaces.Net = mode, ""
+	c.Network.Mode, c.Network.Join, c.Namespaces.Net = mode, "", ""
+	if mode != network.Private {
+		c.Network = network.Config{Mode: mode} // rules of the profile's are for another network
+	}
 }
 
 func share(c *changing, v string) error {

@@ -10,6 +10,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/snug-sandbox/snug/desktop"
+	"github.com/snug-sandbox/snug/internal/host"
 	"github.com/snug-sandbox/snug/internal/problem"
 	"github.com/snug-sandbox/snug/mounts"
 	"github.com/snug-sandbox/snug/profiles"
@@ -89,7 +90,7 @@ func (v *desktopInstallVerb) do(std streams) error {
 
 // desktopHelper runs the helper program, which tells what is wrong itself.
 func desktopHelper(std streams, args ...string) error {
-	helper, err := helperProgram(desktop.Helper)
+	helper, err := host.OwnProgram(desktop.Helper)
 	if err != nil {
 		return &problem.Problem{What: "desktop", Why: err.Error(), Err: err}
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/snug-sandbox/snug"
 	"github.com/snug-sandbox/snug/images"
+	"github.com/snug-sandbox/snug/internal/host"
 	"github.com/snug-sandbox/snug/internal/problem"
 	"github.com/snug-sandbox/snug/internal/units"
 	"github.com/snug-sandbox/snug/mounts"
@@ -82,7 +83,7 @@ func (v *imageVerb) look(std streams) error {
 	if err != nil {
 		return err
 	}
-	helper, err := helperProgram(imageHelper)
+	helper, err := host.OwnProgram(imageHelper)
 	if err != nil {
 		return err
 	}
@@ -142,7 +143,7 @@ func (v *imageVerb) inSandbox(std streams, ids images.IDs, more []mounts.Mount) 
 	if err != nil {
 		return err
 	}
-	helper, err := helperProgram(imageHelper)
+	helper, err := host.OwnProgram(imageHelper)
 	if err != nil {
 		return err
 	}

@@ -2,13 +2,12 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 
+	"github.com/snug-sandbox/snug/internal/host"
 	"github.com/snug-sandbox/snug/spec"
 )
 
@@ -28,7 +27,7 @@ func scopeName(s spec.Spec) string {
 // divide, of the given name or one that is made up. A helper program does the
 // talking.
 func moveToScope(description, unit string) error {
-	helper, err := helperProgram("snug-systemd")
+	helper, err := host.OwnProgram("snug-systemd")
 	if err != nil {
 		return err
 	}
@@ -46,28 +45,6 @@ func moveToScope(description, unit string) error {
 // leftToUs reports whether systemd left the unit that this process is in to it.
 // Without an answer it did not.
 func leftToUs() bool {
-	helper, err := helperProgram("snug-systemd")
+	helper, err := host.OwnProgram("snug-systemd")
 	return err == nil && exec.Command(helper, "delegated", strconv.Itoa(os.Getpid())).Run() == nil
-}
-
-// helperProgram finds a program of Snug's own: in $SNUG_LIBEXEC, where that is
-// set, else beside this one, or in the libexec directory that belongs to it.
-func helperProgram(name string) (string, error) {
-	if dir := os.Getenv("SNUG_LIBEXEC"); dir != "" {
-		return filepath.Join(dir, name), nil
-	}
-	self, err := os.Executable()
-	if err != nil {
-		return "", err
-	}
-	if target, err := filepath.EvalSymlinks(self); err == nil {
-		self = target
-	}
-	dir := filepath.Dir(self)
-	for _, path := range []string{filepath.Join(dir, name), filepath.Join(dir, "..", "libexec", "snug", name)} {
-		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
-			return path, nil
-		}
-	}
-	return "", fmt.Errorf("the program %s is missing beside %s (go install ./cmd/... installs it)", name, self)
 }

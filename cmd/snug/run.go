@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/snug-sandbox/snug"
 	"github.com/snug-sandbox/snug/internal/problem"
 	"github.com/snug-sandbox/snug/internal/running"
+	"github.com/snug-sandbox/snug/network"
 	"github.com/snug-sandbox/snug/spec"
 )
 
@@ -124,6 +126,18 @@ func (v *runVerb) run(std streams) (*snug.Result, error) {
 	s.Spec.Limits.Count = v.stats || v.json
 	cmd := &snug.Cmd{Spec: s.Spec, Stdin: std.in, Stdout: std.out, Stderr: std.err, Files: files}
 	cmd.Delegate = func() error { return moveToScope(scopeName(s.Spec), "") }
+	if name := s.Spec.Network.Join; name != "" {
+		l, err := findLive(name)
+		if err == nil {
+			err = cmd.JoinNetwork(l.instance)
+		}
+		if err != nil {
+			return nil, s.blame(joinProblem(err))
+		}
+	}
+	if !v.quiet && !v.json {
+		cmd.Refused = func(c network.Contact) { tellRefused(std.err, c) }
+	}
 	end, err := v.register(cmd, std)
 	if err != nil {
 		return nil, err
@@ -134,6 +148,9 @@ func (v *runVerb) run(std streams) (*snug.Result, error) {
 	if result != nil {
 		result.Notes = append(v.notes, result.Notes...)
 		v.reached = reached(s.Spec, result)
+		if result.Cause == snug.CauseNetwork {
+			v.reached = append(v.reached, &problem.Problem{What: "network.required", Why: "the network's helper ended, and the run with it", Fix: "look for the out-of-memory killer in the kernel's log, and run it again"})
+		}
 		if result.Signal == unix.SIGSYS && !s.Spec.Security.Seccomp.Off() {
 			v.reached = append(v.reached, endedByFilter)
 		}
@@ -142,6 +159,28 @@ func (v *runVerb) run(std streams) (*snug.Result, error) {
 		}
 	}
 	return result, s.blame(err)
+}
+
+// joinProblem puts the key in front of what is wrong with the sandbox to join.
+func joinProblem(err error) error {
+	var p *problem.Problem
+	if errors.As(err, &p) && p.What != "network.join" {
+		return &problem.Problem{What: "network.join", Why: p.What + ": " + p.Why, Fix: p.Fix, Err: p.Err}
+	}
+	return err
+}
+
+// tellRefused says whom the sandbox was refused, as it happens.
+func tellRefused(w *os.File, c network.Contact) {
+	by := ""
+	if c.Program != "" {
+		by = " by " + c.Program
+	}
+	end := "\n"
+	if isTerminal(w) {
+		end = "\r\n" // it may be raw, for a terminal of the sandbox's own
+	}
+	fmt.Fprintf(w, "snug: refused: %s%s: %s%s", problem.Printable(c.String()), problem.Printable(by), c.Why, end)
 }
 
 // descriptors returns the caller's files that the Spec asks to pass on.

@@ -114,7 +114,7 @@ func (j judge) defenses() []defense {
 		{"change files that are shown read-only", layers(!admin && !bare, "read-only mounts that it cannot change", j.held.Files, "Landlock"), 10, writes},
 		{"talk to what is as good as being outside", layers(risks == "", "no such socket or device is shown", risks == "" && j.fresh("net"), "a network of its own", noUnix, "filter: no unix sockets"), 10, risks},
 		{"signal or trace processes outside", layers(j.fresh("pid"), "pid namespace", j.held.Signals || j.held.Files, "Landlock (tracing, and signals where pids are shared)"), 8, ""},
-		{"reach services on the network and on localhost", layers(j.fresh("net"), "network namespace", j.fresh("net") && stays, noWay, offline, "filter: no sockets", j.held.TCP, "Landlock: no TCP"), 6, ""},
+		j.reach(stays, noWay, offline),
 		{"reach abstract unix sockets", layers(j.fresh("net"), "network namespace", j.held.Sockets, "Landlock", j.fresh("net") && stays, noWay, noUnix, "filter: no unix sockets"), 5, ""},
 		{"read the caller's secrets in the process that watches over it", layers(true, "it is closed to all others", true, "it has forgotten arguments and environment"), 6, ""},
 		{"type into the caller's terminal", layers(true, "a session of its own", base, "filter: TIOCSTI, TIOCLINUX", j.v.Terminal, "a terminal of its own"), 6, ""},
@@ -131,6 +131,26 @@ func (j judge) defenses() []defense {
 		{"run for ever, or leave processes behind", layers(j.fresh("pid"), "they end with process 1", limited.Timeout != 0, "time limit"), 2, ""},
 		{"make code while it runs", layers(s.MemoryDenyWriteExecute, "memory is never writable and executable", s.MemoryDenyWriteExecute, "for good"), 1, ""},
 	}
+}
+
+// reach is about the network: its namespace, or the rules of one that reaches out.
+func (j judge) reach(stays bool, noWay string, offline bool) defense {
+	const what = "reach services on the network and on localhost"
+	c := j.s.Network
+	if c.Mode != network.Private && c.Join == "" {
+		return defense{what, layers(j.fresh("net"), "network namespace", j.fresh("net") && stays, noWay, offline, "filter: no sockets", j.held.TCP, "Landlock: no TCP"), 6, ""}
+	}
+	wide := ""
+	switch {
+	case c.Join != "":
+		wide = "what the sandbox " + c.Join + " reaches"
+	case len(c.Allow) == 0:
+		wide = "the network, but for the host's loopback"
+	}
+	if c.HostLoopback {
+		wide = "what listens on the host's loopback"
+	}
+	return defense{what, layers(len(c.Allow) > 0 && wide == "", "the rules of its network, which its helper outside holds", j.fresh("net") && stays, noWay), 6, wide}
 }
 
 // bound says what of the host can be written to, and what is marked as a risk.

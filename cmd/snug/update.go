@@ -37,8 +37,9 @@ that is not enough.
 
   snug update --memory 2GiB --cpus 1.5 build
   snug update --pids none build
+  snug update --bandwidth up=2Mbit,latency=none build
 `, v)
-	n.Flags = append(group(nil, "Limits", v.groupOptions()...), helpOption())
+	n.Flags = append(group(group(nil, "Limits", v.groupOptions()...), "Network", v.bandwidthOption()), helpOption())
 	n.Positional = []*kong.Positional{nameArgument(&v.sandbox)}
 	return n
 }
@@ -50,6 +51,9 @@ func (v *updateVerb) do(std streams) error {
 	}
 	l, err := findLive(v.sandbox)
 	if err != nil {
+		return err
+	}
+	if more, err := v.updateNetwork(l, std); err != nil || !more {
 		return err
 	}
 	g, missing := l.needGroup()

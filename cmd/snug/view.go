@@ -39,6 +39,7 @@ type view struct {
 	Readonly     []string          `json:"readonly"` // made read-only below /proc
 	Namespaces   map[string]string `json:"namespaces"`
 	Network      string            `json:"network"`
+	Private      *privateView      `json:"private_network,omitempty"`
 	Exposed      []string          `json:"exposed,omitempty"` // ports that the image says it listens on
 	Environment  []string          `json:"environment"`       // names only: values may be secret
 	Capabilities []string          `json:"capabilities"`
@@ -109,6 +110,10 @@ func newView(p *sandbox, r spec.Resolved) *view {
 	}
 	if v.Network == "" {
 		v.Network = network.None
+	}
+	v.Private = newPrivateView(s.Network)
+	if s.Network.Join != "" {
+		v.Network = joined
 	}
 	if s.Namespaces.UTS != namespaces.Share {
 		v.Hostname = s.Namespaces.Name()
@@ -392,6 +397,16 @@ func reaches(v *view) []string {
 	}
 	if v.Namespaces["net"] == namespaces.Share && v.Network == network.Host {
 		list = append(list, "the host's network, with services that listen on localhost only, and abstract sockets")
+	}
+	if p := v.Private; p != nil && p.Join == "" {
+		to := "the network outside"
+		if len(p.Allow) > 0 {
+			to = strings.Join(p.Allow, ", ") + " on the network outside"
+		}
+		list = append(list, to)
+		if p.HostLoopback {
+			list = append(list, "services that listen on the host's loopback only")
+		}
 	}
 	if v.Namespaces["mount"] == namespaces.Share {
 		return list // the notes tell the rest

@@ -136,8 +136,37 @@ func (v *view) modeText() string {
 			return "none: no sockets"
 		}
 		return "none but a loopback of its own"
+	case joined:
+		return "that of the sandbox " + v.Private.Join + ", with its loopback and its rules"
 	}
-	return v.Network
+	return v.Private.text()
+}
+
+// text says what a private network lets through.
+func (p *privateView) text() string {
+	parts := []string{"one of its own that reaches out, by " + p.Driver}
+	switch {
+	case len(p.Allow) > 0:
+		parts = append(parts, "only to "+strings.Join(p.Allow, ", "))
+	default:
+		parts = append(parts, "to everything but the host's loopback and link-local addresses")
+	}
+	if len(p.Deny) > 0 {
+		parts = append(parts, "never to "+strings.Join(p.Deny, ", "))
+	}
+	if p.HostLoopback {
+		parts = append(parts, "to the host's loopback as "+network.HostName)
+	}
+	for _, port := range p.Publish {
+		parts = append(parts, "published "+port)
+	}
+	if p.Bandwidth != "" {
+		parts = append(parts, "bandwidth "+p.Bandwidth)
+	}
+	if p.Interface != "" {
+		parts = append(parts, p.Interface)
+	}
+	return strings.Join(parts, "; ")
 }
 
 func (v *view) privilegesText() string {

@@ -27,6 +27,7 @@ const (
 	MsgBarrier  = 'b'
 	MsgTerminal = 'm'
 	MsgListener = 'l'
+	MsgNetwork  = 'n'
 )
 
 // Event is one message of the child.

@@ -72,6 +72,9 @@ type Facts struct {
 	CgroupFrom string
 	// Memory is the size of the machine's memory in bytes. Read with the cgroup.
 	Memory int64
+	// Resolver is how the host looks names up. Read where the sandbox has a network
+	// of its own that reaches out.
+	Resolver Resolver
 	// Devices are the block devices of the paths that were asked for.
 	Devices map[string]Device
 }

@@ -26,6 +26,8 @@ type Want struct {
 	SeccompFile string
 	// Cgroup asks for a cgroup v2 subtree that the caller may write.
 	Cgroup bool
+	// Resolver asks how the host looks names up.
+	Resolver bool
 	// Devices are paths, devices and numbers of devices whose block device is
 	// asked for.
 	Devices []string
@@ -68,6 +70,9 @@ func Gather(want Want) (Facts, error) {
 	}
 	if want.Cgroup {
 		f.gatherCgroup("/", os.Getenv("SNUG_CGROUP"))
+	}
+	if want.Resolver {
+		f.Resolver = resolver("/")
 	}
 	for _, name := range want.Devices {
 		if f.Devices == nil {

@@ -15,11 +15,11 @@ var floors = []string{
 	"internal/host internal/child internal/systemd internal/running images internal/layer",
 	"internal/plan",
 	"userns mounts process namespaces network cgroups seccomp landlock",
-	"desktop snapshots",
-	"spec",
+	"desktop snapshots internal/egress",
+	"spec internal/usernet",
 	"profiles .",
 	"doctor actions actions/hook bwrap",
-	"cmd/snug cmd/snug-systemd cmd/snug-image cmd/snug-actions cmd/snug-desktop cmd/bwrap bench",
+	"cmd/snug cmd/snug-systemd cmd/snug-image cmd/snug-net cmd/snug-actions cmd/snug-desktop cmd/bwrap bench",
 }
 
 // tools are packages beside the ladder: they import nothing of this module,

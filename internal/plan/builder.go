@@ -3,6 +3,8 @@ package plan
 import (
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/snug-sandbox/snug/internal/child"
 	"github.com/snug-sandbox/snug/internal/problem"
 	"github.com/snug-sandbox/snug/internal/program"
@@ -249,6 +251,20 @@ func (b *Builder) Hold(limit, by string) bool {
 
 // Last is the step that was added last.
 func (b *Builder) Last() Step { return Step{b, len(b.Program.Steps) - 1} }
+
+// RightsSize is the length of a control message with one descriptor.
+const RightsSize = 16 + 4
+
+// Rights is the memory of a control message that hands a descriptor over
+// (unix(7), SCM_RIGHTS), and the place in it for the descriptor's number.
+func (b *Builder) Rights() (control, number program.Arg) {
+	control = b.Space(24)
+	b.SetWord(control, 0, RightsSize)
+	b.SetWord(control, 8, unix.SOL_SOCKET|unix.SCM_RIGHTS<<32)
+	number = control
+	number.Value += 16
+	return control, number
+}
 
 // SendFile sends the parent the terminal's master end, in a control message of
 // the given length, and waits until the parent has set it up.

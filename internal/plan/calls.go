@@ -8,6 +8,7 @@ import (
 
 // The system calls that plans are made of.
 var (
+	Bind             = program.Call{Name: "bind", Nr: unix.SYS_BIND}
 	Capset           = program.Call{Name: "capset", Nr: unix.SYS_CAPSET}
 	Chdir            = program.Call{Name: "chdir", Nr: unix.SYS_CHDIR}
 	Clone            = program.Call{Name: "clone", Nr: unix.SYS_CLONE}
@@ -66,6 +67,7 @@ var (
 	Setsid           = program.Call{Name: "setsid", Nr: unix.SYS_SETSID}
 	Setuid           = program.Call{Name: "setresuid", Nr: unix.SYS_SETRESUID}
 	Signalfd         = program.Call{Name: "signalfd4", Nr: unix.SYS_SIGNALFD4}
+	Setsockopt       = program.Call{Name: "setsockopt", Nr: unix.SYS_SETSOCKOPT}
 	Socket           = program.Call{Name: "socket", Nr: unix.SYS_SOCKET}
 	Statx            = program.Call{Name: "statx", Nr: unix.SYS_STATX}
 	Symlinkat        = program.Call{Name: "symlinkat", Nr: unix.SYS_SYMLINKAT}

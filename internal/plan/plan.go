@@ -45,6 +45,10 @@ type Action struct {
 	// Command is a program with its arguments. "{pid}" stands for the
 	// child's pid.
 	Command []string
+	// Network says that the parent runs the network on the interface whose
+	// descriptor the child sends, and Connect that another program connects the
+	// network namespace.
+	Network, Connect bool
 	// Serve says that the command serves what the child uses: it is not waited
 	// for before the run has ended, and has the descriptor that the child sends
 	// as FirstFile. Scratch in its words is a new directory, which it removes.

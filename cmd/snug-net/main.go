@@ -1,0 +1,39 @@
+// Snug-net is the network of one sandbox, outside of it. Snug starts it for the
+// network mode "private", in a sandbox of its own, and hands it what it needs as
+// open descriptors: 3 is a socket to speak with Snug, 4 the other end of the
+// sandbox's interface, 5 a socket that listens for changes. It ends when 3 is
+// closed. It is not for people.
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"runtime/debug"
+
+	"github.com/snug-sandbox/snug/internal/usernet"
+)
+
+func main() {
+	if len(os.Args) != 2 || os.Args[1] != "serve" {
+		fmt.Fprintln(os.Stderr, "snug-net: this is a part of snug: snug run --net private")
+		os.Exit(2)
+	}
+	// Packets make much garbage; memory that stays is what people look at.
+	debug.SetGCPercent(50)
+	debug.SetMemoryLimit(256 << 20)
+	if err := serve(); err != nil {
+		fmt.Fprintln(os.Stderr, "snug-net:", err)
+		os.Exit(1)
+	}
+}
+
+func serve() error {
+	server, err := usernet.NewServer(os.NewFile(3, "control"))
+	if err != nil {
+		return err
+	}
+	changes, _ := net.FileListener(os.NewFile(5, "changes"))
+	listener, _ := changes.(*net.UnixListener)
+	return server.Serve(4, listener)
+}

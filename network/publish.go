@@ -1,0 +1,99 @@
+package network
+
+import (
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// Publication is one entry of Config.Publish.
+type Publication struct {
+	Address  netip.Addr // of the host
+	Host     Ports      // of the host; First 0 is any free one
+	Inside   Ports      // as many inside
+	Protocol string     // TCP or UDP
+}
+
+// ParsePublication reads "[ADDRESS:][HOSTPORT:]PORT[/PROTOCOL]".
+func ParsePublication(text string) (Publication, error) {
+	p := Publication{Address: netip.AddrFrom4([4]byte{127, 0, 0, 1}), Protocol: TCP}
+	rest, protocol, given := strings.Cut(text, "/")
+	if given {
+		if p.Protocol = strings.ToLower(protocol); p.Protocol != TCP && p.Protocol != UDP {
+			return p, wrongRule(rest+"/tcp", "%q: %q is neither tcp nor udp", text, protocol)
+		}
+	}
+	rest, err := p.address(rest, text)
+	if err != nil {
+		return p, err
+	}
+	parts := strings.Split(rest, ":")
+	if len(parts) > 2 {
+		return p, wrongRule("127.0.0.1:8080:80, or [::1]:8080:80", "%q has too many parts", text)
+	}
+	inside := parts[len(parts)-1]
+	if p.Inside, err = ParsePorts(inside); err != nil {
+		return p, wrongRule("8080:80", "%q: %v", text, err)
+	}
+	return p, p.hostPorts(parts[0], text)
+}
+
+// address takes the host's address off the front.
+func (p *Publication) address(rest, text string) (string, error) {
+	var word string
+	if inner, ok := strings.CutPrefix(rest, "["); ok {
+		var closed bool
+		if word, rest, closed = strings.Cut(inner, "]:"); !closed {
+			return "", wrongRule("[::1]:8080:80", "%q: an address in brackets ends with \"]:\"", text)
+		}
+	} else {
+		if strings.Count(rest, ":") < 2 && !strings.Contains(rest, ".") {
+			return rest, nil
+		}
+		word, rest, _ = strings.Cut(rest, ":")
+	}
+	a, err := netip.ParseAddr(word)
+	if err != nil || a.Zone() != "" {
+		fix := "127.0.0.1:8080:80; [::1]:8080:80 for IPv6"
+		return "", wrongRule(fix, "%q: %q is not an address of this machine", text, word)
+	}
+	p.Address = a
+	return rest, nil
+}
+
+func (p *Publication) hostPorts(word, text string) (err error) {
+	if word == "" || word == "0" {
+		if p.Inside.First != p.Inside.Last {
+			return wrongRule("", "%q: a range needs the host's ports, too", text)
+		}
+		return nil
+	}
+	if p.Host, err = ParsePorts(word); err != nil {
+		return wrongRule("8080:80", "%q: %v", text, err)
+	}
+	if outside, inside := p.Host.Last-p.Host.First, p.Inside.Last-p.Inside.First; outside != inside {
+		return wrongRule("", "%q: %d ports of the host are not %d inside", text, int(outside)+1, int(inside)+1)
+	}
+	return nil
+}
+
+// String is the publication in full.
+func (p Publication) String() string {
+	host := p.Host.String()
+	if host == "" {
+		host = "0"
+	}
+	return netip.AddrPortFrom(p.Address, 0).Addr().String() + ":" + host + ":" + p.Inside.String() + "/" + p.Protocol
+}
+
+// collides reports whether two publications want the same port of the host.
+func (p Publication) collides(o Publication) bool {
+	if p.Protocol != o.Protocol || p.Host.Last == 0 || o.Host.Last == 0 || p.Host.First > o.Host.Last || o.Host.First > p.Host.Last {
+		return false
+	}
+	return p.Address == o.Address || p.Address.BitLen() == o.Address.BitLen() && (p.Address.IsUnspecified() || o.Address.IsUnspecified())
+}
+
+// key is the name of an element of a list, for problems.
+func key(list string, i int) string { return fmt.Sprintf("network.%s[%s]", list, strconv.Itoa(i)) }
