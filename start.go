@@ -111,7 +111,12 @@ func (c *Cmd) abandon(err error) error {
 	closeAll(c.parents)
 	c.server.wait()
 	c.image.Close()
-	c.result = failure(c, CauseSetup, err)
+	cause := CauseSetup
+	if c.canceled != nil {
+		cause, err = CauseCancel, c.canceled
+	}
+	c.result = failure(c, cause, err)
+	c.result.Signal = c.endedBy
 	return err
 }
 
@@ -134,10 +139,13 @@ func (c *Cmd) launch() error {
 		group.Remove()
 		return c.abandon(err)
 	}
+	stop := c.begin(p)
 	if c.onClone != nil {
 		c.onClone()
 	}
-	if err := c.attend(p); err != nil {
+	err = c.attend(p)
+	stop()
+	if err != nil {
 		p.Kill()
 		for p.Receive().Kind != child.Gone {
 		}

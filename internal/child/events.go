@@ -129,6 +129,15 @@ func (p *Process) send(op, arg uint8) {
 	}
 }
 
+// Continue continues the process that stays, if it was stopped.
+func (p *Process) Continue() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.PID != 0 && !p.closed {
+		syscall.Kill(p.PID, syscall.SIGCONT)
+	}
+}
+
 // Kill kills the process that stays; its pid namespace, if it has one, goes
 // with it.
 func (p *Process) Kill() {
