@@ -81,6 +81,7 @@ type Cmd struct {
 	last     bool           // this process ends with the run
 	cgroup   *cgroupfs.Group
 	instance *Instance   // for Started
+	held     holdings    // the sandbox's namespaces
 	enter    *entrance   // the command is one more in a running sandbox
 	image    *spec.Image // in use
 	server   *server     // of the root's file system

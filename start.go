@@ -58,7 +58,7 @@ func (c *Cmd) Start() error {
 
 // compile sets c.plan.
 func (c *Cmd) compile(f host.Facts) (err error) {
-	io := Streams{Extra: c.extra(), Terminals: c.terminals(), Handshake: c.onClone != nil || c.Started != nil, Notify: c.Created != nil}
+	io := Streams{Extra: c.extra(), Terminals: c.terminals(), Handshake: c.onClone != nil || c.Started != nil, Notify: c.Created != nil, Enterable: c.Started != nil}
 	if c.Spec.Security.Seccomp.LogDenials {
 		c.given = c.Spec.Given(f)
 	}
@@ -174,7 +174,7 @@ func (c *Cmd) launch() error {
 func (c *Cmd) clone(fds []int) (*child.Process, error) {
 	options := child.Options{
 		Flags: c.plan.Namespaces, Files: fds, Killer: c.plan.Killer, Linger: c.plan.Linger, Remain: c.plan.Remain, CgroupFD: c.cgroup.FD(),
-		Inherited: c.inherits(), Idle: c.idle(),
+		Inherited: c.inherits(), Idle: c.idle(), Namespaces: c.plan.NamespacesFD,
 	}
 	if c.enter != nil {
 		return c.cloneEntering(options)

@@ -137,7 +137,9 @@ func (c *Cmd) Wait() error {
 func (c *Cmd) await() (child.Outcome, error) {
 	p := c.process
 	for {
-		switch p.Receive().Kind {
+		switch e := p.Receive(); e.Kind {
+		case child.Namespace:
+			c.held.add(child.NamespaceName(e.Arg), e.Files)
 		case child.Idle:
 			go releaseMemory()
 		case child.Stopped:
@@ -151,6 +153,7 @@ func (c *Cmd) await() (child.Outcome, error) {
 				return outcome, nil
 			}
 		case child.Done:
+			c.held.close()
 			if c.plan.Settle || c.cgroup != nil || c.enter != nil || c.last && !running.OrphansAreReaped() {
 				return p.Wait()
 			}
@@ -158,6 +161,7 @@ func (c *Cmd) await() (child.Outcome, error) {
 			c.leave(p)
 			return outcome, nil
 		case child.Gone:
+			c.held.close()
 			return p.Wait()
 		}
 	}
