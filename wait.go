@@ -141,7 +141,9 @@ func (c *Cmd) Wait() error {
 func (c *Cmd) await() (child.Outcome, error) {
 	p := c.process
 	for {
-		switch p.Receive().Kind {
+		switch e := p.Receive(); e.Kind {
+		case child.Namespace:
+			c.held.add(child.NamespaceName(e.Arg), e.Files)
 		case child.Idle:
 			go releaseMemory()
 		case child.Stopped:
@@ -155,6 +157,7 @@ func (c *Cmd) await() (child.Outcome, error) {
 				return outcome, nil
 			}
 		case child.Done:
+			c.held.close()
 			if c.plan.Settle || c.cgroup != nil || c.enter != nil || (c.last || c.helps) && !running.OrphansAreReaped() {
 				return p.Wait()
 			}
@@ -162,6 +165,7 @@ func (c *Cmd) await() (child.Outcome, error) {
 			c.leave(p)
 			return outcome, nil
 		case child.Gone:
+			c.held.close()
 			return p.Wait()
 		}
 	}
