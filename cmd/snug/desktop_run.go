@@ -112,6 +112,9 @@ func hostNet(s snug.Spec) bool {
 func (h *session) apply(s *sandbox) {
 	for _, part := range h.answer.Layout.Parts {
 		for _, m := range part.Mounts {
+			if m.Target == "/etc/machine-id" && s.Spec.Rootfs.HasTree() {
+				continue // another system has its own
+			}
 			if at := slices.IndexFunc(s.Spec.Mounts, func(o mounts.Mount) bool { return o.Target == m.Target && o.Type != mounts.Tmpfs }); at >= 0 {
 				if s.added[at] == "" || !strings.HasPrefix(s.added[at], "desktop.") {
 					continue
