@@ -132,7 +132,7 @@ func (v *runVerb) run(std streams) (*snug.Result, error) {
 	session.follow(cmd)
 	result, err := v.start(s, cmd, std)
 	if result != nil {
-		result.Notes = append(v.notes, result.Notes...)
+		result.Notes = append(append([]string{}, v.notes...), result.Notes...)
 		v.reached = reached(s.Spec, result)
 		if result.Signal == unix.SIGSYS && !s.Spec.Security.Seccomp.Off() {
 			v.reached = append(v.reached, endedByFilter)
