@@ -33,6 +33,7 @@ type session struct {
 	input  io.Closer
 	cmd    *exec.Cmd
 	answer desktop.Answer
+	hands  bool // the profile has portals, and with them that for files
 }
 
 // openSession asks the helper for what a Config says; nil where it says nothing.
@@ -50,7 +51,7 @@ func openSession(s *sandbox, request desktop.Request, std streams) (*session, er
 	if err != nil {
 		return nil, &problem.Problem{What: "desktop", Why: err.Error(), Err: err}
 	}
-	h := &session{cmd: exec.Command(helper, "serve")}
+	h := &session{cmd: exec.Command(helper, "serve"), hands: s.Spec.Desktop.UsesPortals()}
 	h.cmd.Stderr = std.err
 	// What the terminal sends is for the command.
 	h.cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true}
@@ -113,6 +114,9 @@ func hostNet(s snug.Spec) bool {
 func (h *session) apply(s *sandbox) {
 	for _, part := range h.answer.Layout.Parts {
 		for _, m := range part.Mounts {
+			if m.Target == "/etc/machine-id" && s.Spec.Rootfs.HasTree() {
+				continue // another system has its own
+			}
 			if at := slices.IndexFunc(s.Spec.Mounts, func(o mounts.Mount) bool { return o.Target == m.Target && o.Type != mounts.Tmpfs }); at >= 0 {
 				if s.added[at] == "" || !strings.HasPrefix(s.added[at], "desktop.") {
 					continue
@@ -142,10 +146,13 @@ func onX11(l desktop.Layout) bool {
 }
 
 // hand has the files that the command line names, and that the sandbox does not
-// show, handed over, and puts where they are inside in their places. Without the
-// portal for that they are shown themselves, where something can still be
-// mounted.
+// show, handed over, and puts where they are inside in their places. Where the
+// portal for that does not answer they are shown themselves, if something can
+// still be mounted. A profile without portals hands nothing over.
 func (h *session) hand(s *sandbox, mountable bool) (notes []string, err error) {
+	if !h.hands {
+		return nil, nil
+	}
 	facts, err := s.Spec.Facts()
 	if err != nil {
 		return nil, err

@@ -146,7 +146,7 @@ func (v *runVerb) run(std streams) (*snug.Result, error) {
 	session.follow(cmd)
 	result, err := v.start(s, cmd, std)
 	if result != nil {
-		result.Notes = append(v.notes, result.Notes...)
+		result.Notes = append(append([]string{}, v.notes...), result.Notes...)
 		v.reached = reached(s.Spec, result)
 		if result.Cause == snug.CauseNetwork {
 			v.reached = append(v.reached, &problem.Problem{What: "network.required", Why: "the network's helper ended, and the run with it", Fix: "look for the out-of-memory killer in the kernel's log, and run it again"})
