@@ -46,15 +46,14 @@ func init() {
 			}
 		}
 	})
-	// main-enter runs true in the sandbox that standard input describes, as a
+	// main-enter runs a command in the sandbox that standard input describes, as a
 	// command line does.
 	register("main-enter", func([]string) error {
 		var i snug.Instance
 		if err := json.NewDecoder(os.Stdin).Decode(&i); err != nil {
 			return err
 		}
-		cmd := i.Command("true")
-		cmd.Stdin = nil
+		cmd := i.Command("sleep", "1000")
 		result, err := snug.Main(cmd)
 		if err != nil {
 			fmt.Println(err)

@@ -32,28 +32,32 @@ func (c *Cmd) begin(p *child.Process) (stop func()) {
 	}
 }
 
-// giveUp ends the run if its command has not been executed yet, and reports
-// whether that is so.
-func (c *Cmd) giveUp(err error, sig syscall.Signal) bool {
+// giveUp ends the run if its command has not been executed yet.
+func (c *Cmd) giveUp(err error, sig syscall.Signal) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.starting == nil || c.process != nil {
-		return false
+		return
 	}
 	c.canceled, c.endedBy = err, sig
 	if command := onlyChild(c.starting.PID); command != c.starting.PID && c.enter != nil {
 		syscall.Kill(command, syscall.SIGKILL) // it is in a pid namespace that stays
 	}
 	c.starting.Kill()
-	return true
 }
 
-// interrupt is giveUp because of a signal, if it is one that a program ends by.
-func (c *Cmd) interrupt(s os.Signal) bool {
+// interrupt is giveUp because of a signal.
+func (c *Cmd) interrupt(s os.Signal) {
 	sig, _ := s.(syscall.Signal)
-	switch sig {
+	c.giveUp(&problem.Problem{What: c.task(), Why: fmt.Sprintf("a signal came before the command had started: %v", sig)}, sig)
+}
+
+// ends reports whether programs end by a signal that they do not handle, and a
+// user or a service manager sends it for that.
+func ends(s os.Signal) bool {
+	switch s {
 	case syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT:
-		return c.giveUp(&problem.Problem{What: c.task(), Why: fmt.Sprintf("a signal came before the command had started: %v", sig)}, sig)
+		return true
 	}
 	return false
 }

@@ -88,8 +88,12 @@ func notify(signals chan<- os.Signal) {
 	}
 }
 
-// forward passes signals on. Those that come before the command has begun end the
-// run, or wait.
+// stuck is how long the command may take to begin once a signal has come that
+// would end it.
+const stuck = time.Second
+
+// forward passes signals on. Those that come before the command has begun wait for
+// it, and end the run if that takes too long.
 func (c *Cmd) forward(signals <-chan os.Signal, begun <-chan struct{}) {
 	var early []os.Signal
 	for waiting := true; waiting; {
@@ -97,8 +101,9 @@ func (c *Cmd) forward(signals <-chan os.Signal, begun <-chan struct{}) {
 		case <-begun:
 			waiting = false
 		case s := <-signals:
-			if !c.interrupt(s) {
-				early = append(early, s)
+			early = append(early, s)
+			if ends(s) {
+				time.AfterFunc(stuck, func() { c.interrupt(s) })
 			}
 		}
 	}
