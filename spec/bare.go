@@ -145,6 +145,9 @@ func (s Spec) bareWall(rules []landlock.Rule) landlock.Wall {
 // planBare checks that the sandbox holds what it must, and notes what it does
 // not.
 func (c *compiler) planBare() error {
+	if err := mounts.Refuse(c.facts.Kernel); err != nil {
+		return err
+	}
 	b := c.withoutMounts(c.facts, c.context)
 	if len(b.wrong) > 0 {
 		return b.wrong.Err()
