@@ -44,8 +44,8 @@ type builder struct {
 // All of it happens on descriptors: a source is looked up once, what is mounted
 // is made detached, and moved to a place that was looked up inside the new root.
 func (t Table) Plan(f host.Facts, c Context, p *plan.Builder) (terminal program.Reg, err error) {
-	if !f.Kernel.AtLeast(Minimum.Major, Minimum.Minor) {
-		return 0, &problem.Problem{What: "mounts", Why: "this kernel is older than Linux 5.12, which brought mount_setattr(2)", Fix: "boot a newer kernel"}
+	if err := Refuse(f.Kernel); err != nil {
+		return 0, err
 	}
 	b := &builder{Builder: p, table: t, context: c, facts: f, attrs: make(map[[3]uint64]program.Arg)}
 	b.Do("clear the file mode creation mask", plan.Umask, plan.Octal(0))
@@ -78,6 +78,14 @@ func (t Table) Plan(f host.Facts, c Context, p *plan.Builder) (terminal program.
 	terminal = b.makeTerminal()
 	b.enter(fenced)
 	return terminal, nil
+}
+
+// Refuse reports a kernel that is older than Minimum.
+func Refuse(kernel host.Version) error {
+	if kernel.AtLeast(Minimum.Major, Minimum.Minor) {
+		return nil
+	}
+	return &problem.Problem{What: "mounts", Why: "this kernel is older than Linux 5.12, which brought mount_setattr(2)", Fix: "boot a newer kernel"}
 }
 
 func wrap(r Resolved, err error) error {

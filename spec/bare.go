@@ -127,6 +127,7 @@ func (s Spec) bareContradictions() problem.List {
 		{"security.capabilities", "without a user namespace there are none to give", len(s.Security.Capabilities) > 0},
 		{"identity.map", "ids are mapped in a new user namespace only", s.Identity.Map != "" && s.Identity.Map != userns.MapSelf || s.Identity.UID != nil || s.Identity.GID != nil},
 		{"command.pid1", "without a pid namespace somebody else is process 1", s.Command.PID1},
+		{"network.mode", "without a network namespace there is the caller's network, or none", s.Network.Mode != "" && s.Network.Mode != network.None && s.Network.Mode != network.Host},
 		{"rootfs", "another root needs a mount namespace", s.Rootfs.HasTree()},
 	} {
 		if c.wrong {
@@ -144,6 +145,9 @@ func (s Spec) bareWall(rules []landlock.Rule) landlock.Wall {
 // planBare checks that the sandbox holds what it must, and notes what it does
 // not.
 func (c *compiler) planBare() error {
+	if err := mounts.Refuse(c.facts.Kernel); err != nil {
+		return err
+	}
 	b := c.withoutMounts(c.facts, c.context)
 	if len(b.wrong) > 0 {
 		return b.wrong.Err()
