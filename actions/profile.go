@@ -266,8 +266,16 @@ func (s *step) allowed() []string {
 	return append([]string{}, kits[s.Profile].hosts...)
 }
 
+// limits are those of the inputs. What nobody asked for is not added to a profile
+// of somebody's own, which may want every limit to be held.
 func (s *step) limits() table {
-	t := table{"timeout": s.Timeout, "account": true, "pids": atoi(s.PIDs, defaultPIDs)}
+	t := table{"timeout": s.Timeout}
+	if ours := s.Profile == "ci" || strings.HasPrefix(s.Profile, "ci-"); ours {
+		t["account"] = true
+	}
+	if s.PIDs != "" || t["account"] == true {
+		t["pids"] = atoi(s.PIDs, defaultPIDs)
+	}
 	if s.Memory != "" {
 		t["memory"] = s.Memory
 	}

@@ -55,6 +55,7 @@ type runner struct {
 	began  time.Time
 	job    job
 	step   *step
+	told   bool // what went wrong is in the log already
 	report Report
 }
 
@@ -147,7 +148,7 @@ func (r *runner) sandbox(profile []byte) error {
 func (r *runner) notRun(s *sandboxReport) error {
 	p := &problem.Problem{What: "the sandbox could not be made", Why: "snug said nothing of the reason"}
 	if s != nil && s.Error != "" {
-		p.Why, p.Fix = s.Error, s.Fix
+		p.Why, p.Fix, r.told = s.Error, s.Fix, true
 	}
 	return p
 }
@@ -245,9 +246,11 @@ func remove(dir string) {
 func (r *runner) fail(err error) {
 	var text strings.Builder
 	problem.Print(&text, err)
-	d := NewDefuser(r.Out)
-	io.WriteString(d, text.String())
-	d.Close()
+	if !r.told {
+		d := NewDefuser(r.Out)
+		io.WriteString(d, text.String())
+		d.Close()
+	}
 	if r.Annotate {
 		fmt.Fprintln(r.Out, r.annotation("error", "Snug", strings.TrimSpace(text.String())))
 	}

@@ -1,0 +1,92 @@
+package hook
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestInstall(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "it's a runner")
+	os.Mkdir(dir, 0o755)
+	env := filepath.Join(dir, ".env")
+	if err := os.WriteFile(env, []byte("LANG=C\nACTIONS_RUNNER_CONTAINER_HOOKS=/old.sh"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	fake := filepath.Join(dir, "snug")
+	os.WriteFile(fake, []byte("#!/bin/sh\necho called with \"$@\"\n"), 0o755)
+	for range 2 {
+		if err := Install(&strings.Builder{}, fake, []string{dir}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	script := filepath.Join(dir, "snug-hook.sh")
+	if out, err := exec.Command("bash", "-e", script).CombinedOutput(); err != nil || string(out) != "called with actions hook\n" {
+		t.Errorf("%s, %v", out, err)
+	}
+	if text, _ := os.ReadFile(env); string(text) != "LANG=C\nACTIONS_RUNNER_CONTAINER_HOOKS="+script+"\nACTIONS_RUNNER_REQUIRE_JOB_CONTAINER=true\n" {
+		t.Errorf("%s", text)
+	}
+	for _, words := range [][]string{{}, {dir, dir}, {"--force", dir}, {dir + "/none"}} {
+		if err := Install(&strings.Builder{}, fake, words); err == nil {
+			t.Errorf("%q is taken", words)
+		}
+	}
+}
+
+func TestOptions(t *testing.T) {
+	o, err := parseOptions(`--cpus 1.5 -m 512m --memory=1g -e A=b --env "C=d e" --health-cmd "pg_isready -U 'x y'" --health-interval=5s --health-retries 7 -it --name x --hostname db --network-alias one --user 1:2 --pids-limit 50 --entrypoint "" --tmpfs /t:rw --read-only --ulimit nofile=10:20 --add-host a:1.2.3.4 --label l`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.cpus != "1.5" || o.memory != "1GiB" || o.env["A"] != "b" || o.env["C"] != "d e" || o.health.command != "pg_isready -U 'x y'" || o.health.interval != 5*time.Second ||
+		o.health.retries != 7 || o.hostname != "db" || !slices.Equal(o.names, []string{"one"}) || o.user != "1:2" || o.pids != 50 || !o.hasEntrypoint || o.entrypoint != "" ||
+		!slices.Equal(o.tmpfs, []string{"/t"}) || !o.readOnly || o.nofile != "10:20" || len(o.hosts) != 1 {
+		t.Errorf("%+v", o)
+	}
+	for _, text := range []string{"--privileged", "-v /:/h", "-v/:/h", "--volume=/:/h", "--unknown x", "word", "--cpus", "--cpus none", "--memory x", "'open", "--add-host a", "--add-host 'a:1 b'", "--health-retries 0", "--gpus all", "-p 80:80", "-itv /:/h"} {
+		if _, err := parseOptions(text); err == nil {
+			t.Errorf("%s is taken", text)
+		}
+	}
+}
+
+// FuzzOptions holds that a text is read or refused, and that nothing in it
+// becomes a way out.
+func FuzzOptions(f *testing.F) {
+	f.Add("--cpus 1 -e A='b c' --health-cmd \"x\"")
+	f.Add("-itv /:/h")
+	f.Fuzz(func(t *testing.T, text string) {
+		o, err := parseOptions(text)
+		if err != nil {
+			return
+		}
+		for _, h := range o.hosts {
+			if strings.ContainsAny(h[0]+h[1], " \n\t") {
+				t.Fatalf("%q: a line of hosts(5): %q", text, h)
+			}
+		}
+		for _, n := range o.names {
+			if strings.Contains(hosts([]string{n}, nil), n+"\n") && !plainHost(n) {
+				t.Fatalf("%q: %q is in hosts(5)", text, n)
+			}
+		}
+	})
+}
+
+func TestMappings(t *testing.T) {
+	for text, want := range map[string]mapping{"80": {0, 80}, "8080:80": {8080, 80}, "127.0.0.1:8080:80/tcp": {8080, 80}, ":80": {0, 80}} {
+		if m, err := parseMapping(text); m != want || err != nil {
+			t.Errorf("%s: %+v, %v", text, m, err)
+		}
+	}
+	for _, text := range []string{"", "0", "80/udp", "x:80", "70000", "8080:"} {
+		if _, err := parseMapping(text); err == nil {
+			t.Errorf("%q is taken", text)
+		}
+	}
+}
