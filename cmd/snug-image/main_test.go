@@ -203,50 +203,85 @@ func TestImportRefuses(t *testing.T) {
 // A process that is killed at any moment leaves no image that is not whole, and
 // nothing that the next one cannot cope with.
 func TestKilledAtRandomPoints(t *testing.T) {
-	dir := t.TempDir()
-	store := filepath.Join(dir, "store")
 	var names []string
 	for i := range 150 {
 		names = append(names, fmt.Sprintf("d%d/file%d", i%7, i))
 	}
-	file := write(t, filepath.Join(dir, "f.tar"), rootfs(t, names...))
+	for verb, c := range map[string]struct {
+		times   int
+		prepare func(t *testing.T, dir, store string) []string
+	}{
+		"import": {200, func(t *testing.T, dir, store string) []string {
+			return []string{"import", "--tag=whole", write(t, dir+"/f.tar", rootfs(t, names...))}
+		}},
+		"pull": {100, func(t *testing.T, dir, store string) []string {
+			host := serve(t, nil)
+			push(t, host+"/tool", imageOf(t, "amd64", layerOf(t, names[:50]...), layerOf(t, names[50:100]...), layerOf(t, names[100:]...)))
+			return []string{"pull", "--platform=linux/amd64", "--tag=whole", host + "/tool"}
+		}},
+		"commit": {40, func(t *testing.T, dir, store string) []string {
+			must(t, store, "import", "--tag=base", write(t, dir+"/f.tar", rootfs(t, "a")))
+			must(t, store, "copy", "--keep=box", "base")
+			for _, name := range names {
+				write(t, filepath.Join(store, "kept/box/tree", name), []byte(name))
+			}
+			return []string{"commit", "box", "whole"}
+		}},
+	} {
+		t.Run(verb, func(t *testing.T) {
+			dir := t.TempDir()
+			store := filepath.Join(dir, "store")
+			killAtRandom(t, store, c.times, c.prepare(t, dir, store))
+		})
+	}
+}
+
+// killAtRandom kills what adds the image whole.
+func killAtRandom(t *testing.T, store string, times int, args []string) {
 	begun := time.Now()
-	must(t, store, "import", "--tag=whole", file)
+	must(t, store, args...)
 	whole := time.Since(begun)
-	times, complete := 200, 0
+	complete := 0
 	if testing.Short() {
-		times = 20
+		times /= 10
 	}
 	s, _ := images.Open(store)
 	check := &tool{store: s, out: os.Stderr, err: os.Stderr, quiet: true}
+	present := func() bool { _, err := s.Find("whole:latest"); return err == nil }
 	for i := range times {
-		if refs, err := s.Refs(); err != nil || len(refs) == 1 && s.RemoveRef("whole:latest") != nil {
-			t.Fatal(refs, err)
+		if present() && s.RemoveRef("whole:latest") != nil {
+			t.Fatal("its name cannot be removed")
 		}
 		if i%2 == 0 { // else layers may be there, without a name
 			if _, err := s.Collect(); err != nil {
 				t.Fatal(err)
 			}
 		}
-		cmd := programCmd(t, store, "import", "--tag=whole", file)
+		cmd := programCmd(t, store, args...)
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
 		timer := time.AfterFunc(time.Duration(rand.Int64N(int64(whole))), func() { cmd.Process.Kill() })
 		cmd.Wait()
 		timer.Stop()
-		if refs, _ := s.Refs(); len(refs) > 0 {
+		if present() {
 			complete++
 		}
 		if err := check.verify(nil); err != nil {
 			t.Fatalf("after %d kills: %v", i+1, err)
 		}
 	}
-	must(t, store, "import", "--tag=whole", file)
+	must(t, store, args...)
 	must(t, store, "verify")
 	t.Logf("%d of %d were quicker than the kill", complete, times)
-	must(t, store, "remove", "whole")
-	for _, kind := range []string{"tmp", "blobs", "layers/single", "recipes", "refs"} {
+	refs, _ := s.Refs()
+	for _, r := range refs {
+		must(t, store, "remove", r.Name)
+	}
+	if kept, _ := s.Kept(); len(kept) > 0 {
+		must(t, store, "remove", "--kept", kept[0].Name)
+	}
+	for _, kind := range []string{"tmp", "blobs", "layers/single", "recipes", "refs", "fresh"} {
 		if left, _ := os.ReadDir(filepath.Join(store, kind)); len(left) > 0 {
 			t.Errorf("left in %s: %v", kind, left)
 		}
