@@ -24,7 +24,8 @@ func newProgress(out io.Writer, quiet bool) *progress {
 		return &progress{}
 	}
 	if f, ok := out.(*os.File); ok {
-		if _, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS); err == nil {
+		// A terminal without a size, as script(1) makes one, has no room for bars.
+		if size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ); err == nil && size.Col > 0 {
 			return &progress{bars: mpb.New(mpb.WithOutput(f), mpb.WithWidth(40)), out: out}
 		}
 	}
