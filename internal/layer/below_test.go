@@ -81,13 +81,13 @@ func TestDifference(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tree, base, upper := room(t), room(t), filepath.Join(t.TempDir(), "upper")
+	tree, base := room(t), room(t)
 	for _, dir := range []string{tree, base} {
 		if _, err := Flatten([]string{first}, dir); err != nil {
 			t.Fatal(err)
 		}
 	}
-	upper = filepath.Join(filepath.Dir(tree), "upper")
+	upper := filepath.Join(filepath.Dir(tree), "upper")
 	for _, err := range []error{
 		os.Mkdir(upper, 0o755), os.Remove(filepath.Join(tree, "a/gone")), os.WriteFile(filepath.Join(tree, "b/f"), []byte("new"), 0o644),
 		os.Remove(filepath.Join(tree, "l")), os.Symlink("b", filepath.Join(tree, "l")), os.Remove(filepath.Join(tree, "t")), os.Mkdir(filepath.Join(tree, "t"), 0o700),
