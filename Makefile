@@ -48,6 +48,7 @@ install: build
 	install -D -m 755 bin/snug-image "$(DESTDIR)$(PREFIX)/libexec/snug/snug-image"
 	install -D -m 755 bin/snug-net "$(DESTDIR)$(PREFIX)/libexec/snug/snug-net"
 	install -D -m 755 bin/snug-actions "$(DESTDIR)$(PREFIX)/libexec/snug/snug-actions"
+	install -D -m 755 bin/snug-desktop "$(DESTDIR)$(PREFIX)/libexec/snug/snug-desktop"
 	$(if $(BWRAP),install -D -m 755 bin/bwrap "$(DESTDIR)$(PREFIX)/bin/bwrap")
 	install -D -m 644 bin/snug.1 "$(DESTDIR)$(PREFIX)/share/man/man1/snug.1"
 	install -D -m 644 bin/snug.bash "$(DESTDIR)$(PREFIX)/share/bash-completion/completions/snug"

@@ -13,6 +13,7 @@ import (
 	"github.com/snug-sandbox/snug/internal/cgroupfs"
 	"github.com/snug-sandbox/snug/internal/child"
 	"github.com/snug-sandbox/snug/internal/plan"
+	"github.com/snug-sandbox/snug/landlock"
 	"github.com/snug-sandbox/snug/network"
 	"github.com/snug-sandbox/snug/spec"
 )
@@ -89,6 +90,9 @@ type Cmd struct {
 	image    *spec.Image // in use
 	server   *server     // of the root's file system
 	result   *Result
+
+	denials *denials        // nil: nobody asked
+	given   []landlock.Rule // for them
 }
 
 // Command returns the Cmd to run the program name with args in the sandbox s.

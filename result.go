@@ -67,6 +67,9 @@ type Result struct {
 	// LimitsReached are the limits that were reached, by their keys: "limits.memory".
 	LimitsReached []string `json:"limits_reached,omitempty"`
 
+	// Denials is what was refused, where security.seccomp's log_denials asks for it.
+	Denials []Denial `json:"denials,omitempty"`
+
 	// Held says what holds which guarantee of the run, and which limit.
 	Held map[string]string `json:"held,omitempty"`
 

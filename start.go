@@ -59,6 +59,9 @@ func (c *Cmd) Start() error {
 // compile sets c.plan.
 func (c *Cmd) compile(f host.Facts) (err error) {
 	io := Streams{Extra: c.extra(), Terminals: c.terminals(), Handshake: c.onClone != nil || c.Started != nil, Notify: c.Created != nil}
+	if c.Spec.Security.Seccomp.LogDenials {
+		c.given = c.Spec.Given(f)
+	}
 	if c.enter != nil {
 		c.plan, err = spec.CompileEnter(c.Spec, f, io, c.enter.program.Mappings)
 		return err
@@ -216,6 +219,8 @@ func (c *Cmd) attend(p *child.Process) error {
 				return err
 			}
 			p.Release()
+		case child.Listener:
+			c.listen(e.Files)
 		case child.Terminal:
 			if err := c.takeTerminal(e.Files); err != nil {
 				return err

@@ -2,6 +2,7 @@ package snug
 
 import (
 	"errors"
+	"fmt"
 	"syscall"
 	"time"
 
@@ -110,12 +111,17 @@ func (c *Cmd) Wait() error {
 	c.server.wait()
 	c.image.Close()
 	usage := c.finishCgroup(c.cgroup)
+	refused, more := c.denials.end()
 	contacts := c.private.finish()
 	c.mu.Lock()
 	c.result = success(c, outcome, usage)
 	c.result.Network = contacts
+	c.result.Denials = refused
 	if contacts != nil && contacts.Lost {
 		c.result.Notes = append(c.result.Notes, "the network's helper ended before the command: connections failed since")
+	}
+	if more > 0 {
+		c.result.Notes = append(c.result.Notes, fmt.Sprintf("%d more refusals are not told", more))
 	}
 	c.mu.Unlock()
 	close(c.finished)

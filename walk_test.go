@@ -69,6 +69,7 @@ func walks(t *testing.T) []walk {
 	with("bare", func(s *snug.Spec) {
 		s.Namespaces.None, s.Mounts, s.Terminal.TTY = true, []mounts.Mount{writable(dir)}, process.TTYYes
 	})
+	with("denials", func(s *snug.Spec) { s.Security.Seccomp.LogDenials = true })
 	with("terminal", func(s *snug.Spec) { s.Terminal.TTY = process.TTYYes })
 	with("terminal pid1", func(s *snug.Spec) { s.Terminal.TTY, s.Command.PID1 = process.TTYYes, true })
 	with("process", func(s *snug.Spec) {
@@ -143,6 +144,11 @@ func refuse(p *plan.Plan, i int, r refusal, accepted bool) (*plan.Plan, syscall.
 	if s.Fork {
 		s.Args = []program.Arg{plan.Num(unix.CLONE_THREAD | uint64(unix.SIGCHLD))}
 		return &c, unix.EINVAL
+	}
+	if r.errno != unix.EIO && strings.HasPrefix(s.Label, "hand the listener") {
+		// What the filter refuses, or looks at, would wait for a listener that is not
+		// handed over.
+		r = refusal{unix.EINVAL, call(unix.SYS_PRCTL, plan.Int(-1))}
 	}
 	r.make(&c.Program, s)
 	return &c, r.errno

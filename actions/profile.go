@@ -67,7 +67,6 @@ type step struct {
 	hidden hidden
 	layout layout
 	words  []string // the shell and its arguments, inside
-	script string   // path inside
 }
 
 // profile writes what this step adds to its profile, as TOML.

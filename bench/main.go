@@ -5,6 +5,7 @@
 //
 //	bench -dir DIR [-runs N] [-only start,bwrap,library,many,binds,image,import] [-check]
 //	bench -dir DIR -only memory -user NAME          as root
+//	bench -dir DIR -only step,job                   with snug-actions in DIR, too; job needs podman and busybox
 //
 // DIR holds the programs snug, snug-image and bwrap and profile.toml; bench adds what it needs. The
 // figures are for reading: only -check makes a missed target a failure.
@@ -47,7 +48,7 @@ func (t target) met() bool {
 func main() {
 	dir := flag.String("dir", "", "`directory` with snug, bwrap and profile.toml")
 	runs := flag.Int("runs", 300, "`pairs` for each median of a start")
-	only := flag.String("only", "start,bwrap,library,many,binds,image,import", "measurements, by comma: start, bwrap, library, memory, many, binds, image, import")
+	only := flag.String("only", "start,bwrap,library,many,binds,image,import", "measurements, by comma: start, bwrap, library, memory, many, binds, image, import, step, job")
 	user := flag.String("user", "", "`name` of the user to run sandboxes as; for root measuring memory")
 	check := flag.Bool("check", false, "exit 1 when a target is missed")
 	flag.Parse()
@@ -76,6 +77,8 @@ func (b *bench) run(names []string) error {
 		"binds":   b.binds,
 		"image":   b.startImage,
 		"import":  b.importImage,
+		"step":    b.sandboxedStep,
+		"job":     b.containerStep,
 	}
 	for _, name := range names {
 		part := parts[name]

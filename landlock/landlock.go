@@ -218,6 +218,9 @@ var neededHelp = &program.Help{Errno: syscall.ENOENT, Why: "it does not exist", 
 // Noexec is a without the right to execute.
 func (a Access) Noexec() Access { return a &^ execute }
 
+// Writes reports whether a lets files be written to.
+func (a Access) Writes() bool { return a&writeFile != 0 }
+
 // Truncates reports whether version abi of the interface knows truncate(2): for
 // an older one any file of the user can be emptied by its path.
 func Truncates(abi int) bool { return known(abi)&truncate != 0 }

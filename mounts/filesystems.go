@@ -1,6 +1,7 @@
 package mounts
 
 import (
+	"errors"
 	"strconv"
 	"syscall"
 
@@ -57,10 +58,19 @@ func (b *builder) newTmpfs(label string, m Mount) program.Reg {
 	return fd
 }
 
+const (
+	pageSize  = 4096 // what the shortest file takes of a tmpfs
+	fewInodes = 1024
+)
+
 func (b *builder) ownTmpfs(label string, m Mount, perm uint32, attrs uint64) program.Reg {
 	options := []option{{"mode", strconv.FormatUint(uint64(perm), 8)}}
 	if m.Size > 0 {
 		options = append(options, option{"size", strconv.FormatInt(int64(m.Size), 10)})
+		if !b.table.Ordered {
+			// Empty files have no size, and take the kernel's memory.
+			options = append(options, option{"nr_inodes", strconv.FormatInt(max(int64(m.Size)/pageSize, fewInodes), 10)})
+		}
 	}
 	if b.context.OwnTmpfs {
 		options = append(options, option{"uid", strconv.Itoa(b.context.UID)}, option{"gid", strconv.Itoa(b.context.GID)})
@@ -97,10 +107,14 @@ func (b *builder) proc(r Resolved) error {
 		return err
 	}
 	var fd program.Reg
+	limited := b.table.Masking.Proc() != ""
 	if b.context.SharedPID {
+		if limited {
+			return errors.New("the /proc of the caller's pid namespace is as it is: hidepid and proc_subset need one of the sandbox's own")
+		}
 		fd = b.cloneTree(label, "/proc", Mount{Writable: true}, false)
 	} else {
-		fd = b.freshProc(label, r.Fallback == FallbackBind)
+		fd = b.freshProc(label, r.Fallback == FallbackBind && !limited)
 	}
 	b.place(label, fd, s, true)
 	b.protect(fd, r.Target)
@@ -109,7 +123,7 @@ func (b *builder) proc(r Resolved) error {
 }
 
 func (b *builder) freshProc(label string, fallback bool) program.Reg {
-	fd, refusals := b.newFilesystem(label, "proc", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC)
+	fd, refusals := b.newFilesystem(label, "proc", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC, b.table.Masking.procOptions()...)
 	for _, s := range refusals {
 		s.Help(procHelp)
 	}

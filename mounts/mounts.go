@@ -2,7 +2,11 @@
 // is its own, and in which order that is put together.
 package mounts
 
-import "github.com/snug-sandbox/snug/internal/units"
+import (
+	"strings"
+
+	"github.com/snug-sandbox/snug/internal/units"
+)
 
 // Values of Rootfs.Base.
 const (
@@ -148,7 +152,8 @@ type Mount struct {
 	// Optional skips the entry when its source does not exist.
 	Optional bool `toml:"optional"`
 
-	// Size is a tmpfs's size limit. Default: half of the memory (tmpfs(5)).
+	// Size is a tmpfs's size limit, and that of its number of files: one for each
+	// 4 KiB, at least 1024. Default: half of the memory (tmpfs(5)).
 	Size units.Bytes `toml:"size"`
 
 	// Mode is the permission of a tmpfs (default 0755, and 1777 at /tmp,
@@ -193,6 +198,48 @@ type Masking struct {
 	// Unmask are paths below /proc that are usually hidden or read-only and
 	// shall not be, or "ALL". MaskedPaths and ReadonlyPaths list them.
 	Unmask []string `toml:"unmask"`
+
+	// HidePID is what /proc shows of processes that the command may not trace
+	// (proc(5), hidepid=, Linux 5.8): "off" (default) shows them as any, "noaccess"
+	// their numbers only, "invisible" nothing of those of other users, "ptraceable"
+	// nothing of any. Process 1 of the sandbox is one of them.
+	HidePID string `toml:"hidepid"`
+
+	// ProcSubset is "all" (default), or "pid": /proc has the processes and nothing
+	// else (proc(5), subset=, Linux 5.8). Programs that look up the machine's
+	// memory, CPUs or mounts there do not find them.
+	ProcSubset string `toml:"proc_subset"`
+}
+
+// Values of Masking.HidePID and Masking.ProcSubset.
+const (
+	HideOff        = "off"
+	HideNoAccess   = "noaccess"
+	HideInvisible  = "invisible"
+	HidePtraceable = "ptraceable"
+
+	SubsetAll = "all"
+	SubsetPID = "pid"
+)
+
+// procOptions are the parameters of procfs.
+func (m Masking) procOptions() (list []option) {
+	if m.HidePID != "" && m.HidePID != HideOff {
+		list = append(list, option{"hidepid", m.HidePID})
+	}
+	if m.ProcSubset == SubsetPID {
+		list = append(list, option{"subset", SubsetPID})
+	}
+	return list
+}
+
+// Proc says what m takes away from /proc; "" when nothing.
+func (m Masking) Proc() string {
+	text := ""
+	for _, o := range m.procOptions() {
+		text += ", " + o.key + "=" + o.value
+	}
+	return strings.TrimPrefix(text, ", ")
 }
 
 // Table is everything of a Spec that becomes mounts.

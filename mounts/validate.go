@@ -2,6 +2,7 @@ package mounts
 
 import (
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -23,6 +24,14 @@ func (t Table) Validate() error {
 		if !canUnmask(p) {
 			list = append(list, &problem.Problem{What: "security.unmask", Why: strconv.Quote(p) + " is not a protected path",
 				Fix: "one of " + strings.Join(protectedPaths(), " ") + " or ALL"})
+		}
+	}
+	for _, c := range []struct {
+		key, value string
+		words      []string
+	}{{"hidepid", t.Masking.HidePID, []string{"", HideOff, HideNoAccess, HideInvisible, HidePtraceable}}, {"proc_subset", t.Masking.ProcSubset, []string{"", SubsetAll, SubsetPID}}} {
+		if !slices.Contains(c.words, c.value) {
+			list = append(list, &problem.Problem{What: "security." + c.key, Why: strconv.Quote(c.value) + " is not a word for it", Fix: "one of " + strings.Join(c.words[1:], ", ")})
 		}
 	}
 	return list.Err()

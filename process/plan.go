@@ -44,6 +44,7 @@ type Setup struct {
 	CPUs []int // those that the command may run on; nil: all
 
 	SharedPID bool // no pid namespace of its own
+	Reports   bool // something is sent to the parent right before execve
 	NoKeys    bool // a filter keeps the command from every keyring
 	NewTime   bool // the command is in another time namespace than the process that stays
 }
@@ -250,6 +251,10 @@ func (s Setup) planDescriptors(p *plan.Builder) {
 	high := uint64(s.Targets[len(s.Targets)-1] + 1)
 	help := &program.Help{Errno: syscall.EBADF, Why: "it is not open", Fix: "open it in the caller, or leave it out of --fd",
 		Next: &program.Help{Errno: syscall.EINVAL, Why: "the number is above the limit of open files (RLIMIT_NOFILE)"}}
+	if s.Reports {
+		const label = "keep the control socket until execve"
+		p.Control = p.Do(label, plan.Fcntl, plan.Reg(child.RegControl), plan.Num(unix.F_DUPFD_CLOEXEC), plan.Num(high+1)).Keep("control")
+	}
 	moved := make([]program.Reg, len(s.Targets))
 	for i, target := range s.Targets {
 		from := p.File(i)
@@ -265,6 +270,11 @@ func (s Setup) planDescriptors(p *plan.Builder) {
 			p.Do("close all other descriptors", plan.CloseRange, plan.Num(uint64(next)), plan.Num(uint64(target-1)), plan.Num(0))
 		}
 		next = target + 1
+	}
+	if s.Reports {
+		// What is at this number now has been passed already.
+		p.Do("keep the control socket until execve", plan.Dup3, plan.Reg(p.Control), plan.Num(high), plan.Num(unix.O_CLOEXEC)).Into(p.Control)
+		next++
 	}
 	p.Do("close all other descriptors", plan.CloseRange, plan.Num(uint64(next)), plan.Num(1<<32-1), plan.Num(0))
 }

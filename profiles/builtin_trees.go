@@ -82,6 +82,9 @@ func strictTree() map[string]any {
 				"type":      "tmpfs",
 			},
 		},
+		"security": map[string]any{
+			"hidepid": "invisible",
+		},
 		"terminal": map[string]any{
 			"tty": "no",
 		},

@@ -97,6 +97,8 @@ var (
 	filterWords  = []string{seccomp.Default, seccomp.Strict, seccomp.None}
 	wallWords    = []string{landlock.Auto, landlock.No, landlock.Require}
 	driverWords  = []string{mounts.DriverKernel, mounts.DriverFuse, mounts.DriverCopy}
+	hideWords    = []string{mounts.HideOff, mounts.HideNoAccess, mounts.HideInvisible, mounts.HidePtraceable}
+	subsetWords  = []string{mounts.SubsetAll, mounts.SubsetPID}
 	procWords    = []string{"none", mounts.Bind}
 )
 
@@ -206,6 +208,8 @@ var tables = []table{
 		{name: "landlock", at: func(s *spec.Spec) any { return &s.Security.Landlock }, rule: rule{enum: wallWords}},
 		{name: "memory_deny_write_execute", at: func(s *spec.Spec) any { return &s.Security.MemoryDenyWriteExecute }},
 		{name: "core_scheduling", at: func(s *spec.Spec) any { return &s.Security.CoreScheduling }},
+		{name: "hidepid", at: func(s *spec.Spec) any { return &s.Security.HidePID }, rule: rule{enum: hideWords}},
+		{name: "proc_subset", at: func(s *spec.Spec) any { return &s.Security.ProcSubset }, rule: rule{enum: subsetWords}},
 		{name: "unmask", at: func(s *spec.Spec) any { return &s.Security.Unmask }, rule: rule{word: procPath}},
 	}},
 	{"desktop", []key[spec.Spec]{

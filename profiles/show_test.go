@@ -107,6 +107,8 @@ core_scheduling = true
 seccomp = { base = "strict", allow = ["ptrace", "socket(arg0 == AF_PACKET)"], deny = ["@sysv-ipc:ENOSYS"], log = ["getcwd"], errno = "EACCES", compat = true, log_denials = true }
 capabilities = ["CAP_KILL", "ALL"]
 nested_userns = true
+hidepid = "noaccess"
+proc_subset = "pid"
 unmask = ["/proc/keys"]
 [desktop]
 app_id = "org.example.App"

@@ -17,6 +17,7 @@ type Context struct {
 	Bare         bool   // no namespaces keep it from what is the host's
 	NoNetwork    bool   // where it is Bare: it may not use the host's network
 	NoTruncate   bool   // where it is Bare: Landlock lets it truncate files by their paths
+	Killable     bool   // a process that waits for a listener's answer minds no signal but one that kills it (Linux 5.19)
 	Imported     []byte // the content of Config.File
 }
 
@@ -32,7 +33,11 @@ func Compile(c Config, x Context) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := p.compile(x.Arch, c.Compat)
+	return checked(p.compile(x.Arch, c.Compat))
+}
+
+// checked refuses a filter that the kernel would not take.
+func checked(b []byte) ([]byte, error) {
 	if n := len(b) / 8; n > maxInstructions {
 		return nil, &problem.Problem{What: "security.seccomp", Why: fmt.Sprintf("the filter would have %d instructions; the kernel takes %d", n, maxInstructions),
 			Fix: "fewer rules with conditions"}
@@ -54,6 +59,7 @@ type policy struct {
 	rest     verdict // calls that no rule decides
 	unlisted verdict // numbers without a name here
 	foreign  verdict // calls of another architecture
+	asks     bool    // what is refused, or looked at, is asked of a listener
 }
 
 func (c Config) policy(x Context) (policy, error) {
@@ -172,7 +178,7 @@ func (p policy) spans(m machine) []span {
 	next := uint32(0)
 	gap := func(end uint32, v verdict) {
 		if next < end {
-			add(next, []rule{{then: v}})
+			add(next, []rule{{then: p.ask(v, "")}})
 		}
 		next = end
 	}
@@ -181,6 +187,12 @@ func (p policy) spans(m machine) []span {
 		rules := of[name]
 		if n := len(rules); n == 0 || len(rules[n-1].when) > 0 {
 			rules = append(slices.Clip(rules), rule{then: p.rest})
+		}
+		if p.asks {
+			rules = slices.Clone(rules)
+			for i := range rules {
+				rules[i].then = p.ask(rules[i].then, name)
+			}
 		}
 		add(nr, rules)
 		next = nr + 1

@@ -61,7 +61,7 @@ func (p *policy) importDocker(name string, x Context) error {
 		return bad("defaultAction: " + err.Error())
 	}
 	p.unlisted = p.rest
-	if p.rest&0x7fff0000 == refused {
+	if p.rest&actionMask == refused {
 		p.unlisted = refused | verdict(unix.ENOSYS)
 	}
 	for i, s := range d.Syscalls {

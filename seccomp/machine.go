@@ -37,6 +37,17 @@ func (m machine) each(f func(nr uint32, name string)) {
 	}
 }
 
+// name is the name of a number; "" when it has none.
+func (m machine) name(nr uint32) string {
+	at := "\n" + strconv.FormatUint(uint64(nr), 10) + " "
+	_, rest, found := strings.Cut("\n"+m.calls, at)
+	name, _, _ := strings.Cut(rest, "\n")
+	if !found {
+		return ""
+	}
+	return name
+}
+
 // known reports whether some machine has a call of this name, or there is such a
 // group.
 func known(name string) bool {

@@ -2,6 +2,8 @@ package seccomp
 
 import "github.com/snug-sandbox/snug/internal/plan"
 
+const label = "load the system call filter"
+
 // Plan appends the step that loads the filter for the command. It belongs right
 // before execve, and no_new_privs has to be set (seccomp(2)).
 func (c Config) Plan(x Context, p *plan.Builder) error {
@@ -9,12 +11,9 @@ func (c Config) Plan(x Context, p *plan.Builder) error {
 	if err != nil || filter == nil {
 		return err
 	}
-	const label = "load the system call filter"
 	if c.LogDenials {
-		p.LoggedFilter(label, filter)
-		p.Notes = append(p.Notes, "refused system calls are in the kernel's log: journalctl -k --grep type=1326, dmesg, or ausearch -m SECCOMP")
-	} else {
-		p.Filter(label, filter)
+		return c.planListener(x, filter, p)
 	}
+	p.Filter(label, filter)
 	return nil
 }

@@ -15,9 +15,13 @@ type verdict uint32
 const (
 	killed  verdict = 0x80000000 // the process ends with SIGSYS
 	refused verdict = 0x00050000 // the call fails with the errno of the low 16 bits
+	asked   verdict = 0x7fc00000 // the listener is asked (SECCOMP_RET_USER_NOTIF)
 	logged  verdict = 0x7ffc0000 // the call is made, and the log says so
 	allowed verdict = 0x7fff0000
 )
+
+// actionMask is SECCOMP_RET_ACTION: the rest is an errno.
+const actionMask verdict = 0x7fff0000
 
 // denies reports whether v keeps a call from being made.
 func (v verdict) denies() bool { return v != allowed && v != logged }

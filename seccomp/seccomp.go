@@ -63,8 +63,10 @@ type Config struct {
 	// hold their arguments in memory, cannot be looked into there.
 	Compat bool `toml:"compat"`
 
-	// LogDenials has every refused call written to the kernel's log, where the
-	// kernel allows that (seccomp(2), SECCOMP_FILTER_FLAG_LOG).
+	// LogDenials has the result tell which calls were refused, and which paths:
+	// those that are not shown, or read-only. Each such call, and each that opens
+	// or executes a file, waits for the caller's answer then (seccomp_unotify(2)).
+	// The kernel's log tells of refused calls, too, where it is kept.
 	LogDenials bool `toml:"log_denials"`
 }
 
@@ -94,6 +96,9 @@ func (c Config) Validate() error {
 	}
 	if c.File != "" && c.Base != "" {
 		bad("file", "a filter starts from a file or from a base, not from both", "leave one of them out")
+	}
+	if c.LogDenials && c.Off() {
+		bad("log_denials", "there is no filter that could report anything", "leave out base = \"none\" (--seccomp none), or leave out log_denials (--log-denials)")
 	}
 	if _, err := parseVerdict(c.Errno); c.Errno != "" && err != nil {
 		bad("errno", err.Error(), "a name of errno(3) such as EPERM or ENOSYS")

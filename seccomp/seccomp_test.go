@@ -134,11 +134,30 @@ func verdictName(v verdict) string {
 }
 
 // same compares a filter with its policy for a call.
-func agree(t *testing.T, p policy, filter []byte, arch string, compat bool, c call) {
+func agree(t *testing.T, p policy, filter []byte, arch string, compat bool, c Call) {
 	t.Helper()
 	got, err := run(filter, c)
 	if want := judged(p, arch, compat, c); err != nil || got != want {
 		t.Fatalf("%+v: the filter says %#x (%v), the rules %#x", c, got, err, want)
+	}
+}
+
+// asks checks that the filter of a listener lets nothing through that the plain
+// one refuses, and that the answer is the plain one's.
+func asks(t *testing.T, filter, asking []byte, c Call) {
+	t.Helper()
+	plain, err := run(filter, c)
+	got, askErr := run(asking, c)
+	_, looked := Looked(c.Name())
+	switch {
+	case err != nil || askErr != nil:
+		t.Fatal(err, askErr)
+	case got == asked && plain&actionMask == refused && Judge(filter, c) != unix.Errno(plain&0xffff):
+		t.Fatalf("%+v: refused with %v, not %#x", c, Judge(filter, c), plain)
+	case got == asked && plain == allowed && (!looked || Judge(filter, c) != 0):
+		t.Fatalf("%+v (%s): asked for nothing", c, c.Name())
+	case got != asked && got != plain:
+		t.Fatalf("%+v: the plain filter says %#x, that of the listener %#x", c, plain, got)
 	}
 }
 
@@ -165,18 +184,20 @@ func compareAll(t *testing.T, c Config, x Context, rounds int) {
 	}
 	r := rand.New(rand.NewPCG(1, 2))
 	native, other := machines(x.Arch)
+	asking := p.notifying().compile(x.Arch, c.Compat)
 	for range rounds {
 		for nr := uint32(0); nr < 480; nr++ {
-			k := call{arch: native.audit, nr: nr}
-			for i := range k.args {
-				k.args[i] = interesting(p, r)
+			k := Call{Arch: native.audit, Nr: nr}
+			for i := range k.Args {
+				k.Args[i] = interesting(p, r)
 			}
 			agree(t, p, filter, x.Arch, c.Compat, k)
+			asks(t, filter, asking, k)
 		}
 	}
 	for _, arch := range []uint32{native.audit, other.audit, 0, ^uint32(0), unix.AUDIT_ARCH_PPC64LE} {
 		for _, nr := range []uint32{0, 1, 471, 472, 500, 0xf0002, x32, x32 + 59, 1 << 31, ^uint32(0)} {
-			agree(t, p, filter, x.Arch, c.Compat, call{arch: arch, nr: nr, args: [6]uint64{2, 1}})
+			agree(t, p, filter, x.Arch, c.Compat, Call{Arch: arch, Nr: nr, Args: [6]uint64{2, 1}})
 		}
 	}
 }
@@ -229,8 +250,8 @@ func FuzzRules(f *testing.F) {
 				p, filter := made(t, c, Context{Arch: arch})
 				native, other := machines(arch)
 				for _, audit := range []uint32{native.audit, other.audit} {
-					agree(t, p, filter, arch, false, call{arch: audit, nr: nr, args: [6]uint64{a, b, a, b, b, a}})
-					agree(t, p, filter, arch, false, call{arch: audit, nr: nr, args: [6]uint64{b, a, a ^ b, a, a, b}})
+					agree(t, p, filter, arch, false, Call{Arch: audit, Nr: nr, Args: [6]uint64{a, b, a, b, b, a}})
+					agree(t, p, filter, arch, false, Call{Arch: audit, Nr: nr, Args: [6]uint64{b, a, a ^ b, a, a, b}})
 				}
 			}
 		}
@@ -250,7 +271,7 @@ func FuzzDocker(f *testing.F) {
 			filter := p.compile(arch, false)
 			native, _ := machines(arch)
 			for nr := uint32(0); nr < 400; nr += 7 {
-				agree(t, p, filter, arch, false, call{arch: native.audit, nr: nr, args: [6]uint64{1, 1 << 32, 3}})
+				agree(t, p, filter, arch, false, Call{Arch: native.audit, Nr: nr, Args: [6]uint64{1, 1 << 32, 3}})
 			}
 		}
 	})
@@ -307,16 +328,16 @@ func TestDockersProfiles(t *testing.T) {
 		{56, 17, "allow"}, {56, unix.CLONE_NEWUSER, "EPERM"}, {56, unix.CLONE_NEWNET, "EPERM"}, {435, 0, "ENOSYS"}, {165, 0, "EPERM"},
 		{158, 0, "allow"}, {79, 0, "log"}, {169, 0, "kill"}, {480, 0, "ENOSYS"}, {x32, 0, "ENOSYS"},
 	} {
-		if v, err := run(filter, call{arch: unix.AUDIT_ARCH_X86_64, nr: s.nr, args: [6]uint64{s.arg}}); err != nil || verdictName(v) != s.want {
+		if v, err := run(filter, Call{Arch: unix.AUDIT_ARCH_X86_64, Nr: s.nr, Args: [6]uint64{s.arg}}); err != nil || verdictName(v) != s.want {
 			t.Errorf("call %d with %#x: %s, want %s (%v)", s.nr, s.arg, verdictName(v), s.want, err)
 		}
 	}
 	x.Capabilities = 1 << unix.CAP_SYS_ADMIN
 	_, filter = made(t, c, x)
-	if v, _ := run(filter, call{arch: unix.AUDIT_ARCH_X86_64, nr: 165}); v != allowed {
+	if v, _ := run(filter, Call{Arch: unix.AUDIT_ARCH_X86_64, Nr: 165}); v != allowed {
 		t.Error("mount with CAP_SYS_ADMIN:", verdictName(v))
 	}
-	if v, _ := run(filter, call{arch: unix.AUDIT_ARCH_X86_64, nr: 56, args: [6]uint64{unix.CLONE_NEWUSER}}); verdictName(v) != "EPERM" {
+	if v, _ := run(filter, Call{Arch: unix.AUDIT_ARCH_X86_64, Nr: 56, Args: [6]uint64{unix.CLONE_NEWUSER}}); verdictName(v) != "EPERM" {
 		t.Error("a user namespace, which the profile forbids:", verdictName(v))
 	}
 	for _, text := range []string{"", "{}", "[]", `{"defaultAction":"SCMP_ACT_NOTIFY"}`, `{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["read"],"action":"SCMP_ACT_TRACE"}]}`,

@@ -105,6 +105,16 @@ func (b *bare) refuse(r mounts.Resolved, why string) {
 	b.wrong = append(b.wrong, &problem.Problem{What: r.From + " (" + r.Target + ")", Why: why, Fix: "leave it out, or leave out --no-namespaces (none = true in [namespaces])"})
 }
 
+// Given are the rules that say which files the command may use; nil where the
+// mounts do.
+func (s Spec) Given(f host.Facts) []landlock.Rule {
+	if !s.Namespaces.None {
+		return nil
+	}
+	s = s.withNetwork()
+	return s.withoutMounts(f, s.context(f)).rules
+}
+
 // bareContradictions finds what cannot be had without namespaces at all.
 func (s Spec) bareContradictions() problem.List {
 	var list problem.List

@@ -59,7 +59,7 @@ func newCompiler(s Spec, f host.Facts, io Streams, targets, handed []int) *compi
 		Command: s.Command, Inherit: s.Inherit, Limits: s.Limits.Limits, Targets: targets, Terminals: terminals(s, io),
 		Shell: c.context.Shell, Workdir: s.workdir(f, c.context),
 		SharedPID: s.Namespaces.PID == namespaces.Share, NewTime: s.Namespaces.NewTime(), ArgumentPages: f.ArgumentPages, OpenFiles: f.OpenFiles,
-		NoKeys: s.Security.Seccomp.NoKeys(),
+		NoKeys: s.Security.Seccomp.NoKeys(), Reports: s.reportsDenials(),
 	}
 	c.setup.Environ = s.environ(f, c.context, c.setup.Workdir)
 	return c
@@ -220,6 +220,7 @@ func (c *compiler) filterContext() seccomp.Context {
 	return seccomp.Context{
 		Arch: runtime.GOARCH, NestedUserns: c.Security.NestedUserns, Capabilities: c.Security.Bits(), Imported: c.facts.SeccompFile,
 		Bare: c.Namespaces.None, NoNetwork: c.Network.Mode != network.Host, NoTruncate: !landlock.Truncates(c.facts.Landlock),
+		Killable: c.facts.Kernel.AtLeast(5, 19),
 	}
 }
 

@@ -49,6 +49,11 @@ func (s Spec) wants() host.Want {
 // any child process does keeps all its ways.
 func (s Spec) landlocked() bool { return s.Security.Landlock != landlock.No && s.Inherit == nil }
 
+// reportsDenials reports whether the parent is told what is refused.
+func (s Spec) reportsDenials() bool {
+	return s.Security.Seccomp.LogDenials && !s.Security.Seccomp.Off() && s.Inherit == nil
+}
+
 func (s Spec) etcOf() string {
 	if s.Rootfs.KeepEtc {
 		return ""

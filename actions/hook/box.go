@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path"
 	"path/filepath"
@@ -41,6 +42,7 @@ type box struct {
 	Nofile       string
 	PIDs         int64
 	ReadOnly     bool
+	Agent        string // the directory of the job, where the command is its agent
 }
 
 // newBox judges a container.
@@ -272,6 +274,22 @@ func (b box) hold(ready func()) error {
 		return err
 	}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = null, os.Stdout, os.Stderr
+	if b.Agent != "" {
+		inside, outside, err := socketPair()
+		if err != nil {
+			return err
+		}
+		defer inside.Close()
+		conn, err := net.FileConn(outside)
+		outside.Close()
+		if err == nil {
+			err = serve(b.Agent, conn.(*net.UnixConn))
+		}
+		if err != nil {
+			return err
+		}
+		cmd.ExtraFiles = []*os.File{inside}
+	}
 	if err := cmd.Start(); err != nil {
 		return err
 	}

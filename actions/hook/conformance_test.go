@@ -266,6 +266,8 @@ func TestJobContainer(t *testing.T) {
 	for _, c := range []struct{ line, want string }{
 		{"pwd; id -u; echo $NODE_ENV $STEP $FROM_IMAGE $HOME; cat /etc/os-release", "/__w/repo/repo\n0\ndevelopment one yes /github/home\nID=debian\n"},
 		{"echo kept >/tmp/kept; echo file >made; echo v >/volume_mount/v; touch /github/home/h", ""},
+		{"(while sleep 0.5; do echo more; done) & echo $! >/tmp/pid; echo out; echo err >&2", "out\nerr\n"},
+		{"kill -0 $(cat /tmp/pid) && echo runs on", "runs on\n"},
 		{"cat /tmp/kept made /volume_mount/v; ls /github/home", "kept\nfile\nv\nh\n"},
 	} {
 		if got := r.step(a, c.line); got.out != c.want || got.code != 0 {
@@ -467,8 +469,16 @@ func TestCancel(t *testing.T) {
 	if cmd.ProcessState.ExitCode() != 9 || !strings.Contains(out.String(), "interrupted") {
 		t.Errorf("%v: %s", cmd.ProcessState, out)
 	}
-	if got := r.step(a, "echo still"); got.out != "still\n" {
-		t.Errorf("the job's container is gone: %s", got.out)
+	// A hook that is killed takes its step with it, and not the container.
+	cmd, _, _ = r.command("run_script_step", shellStep("echo $$ >/tmp/step; while true; do sleep 0.05; done"), a.state)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(500 * time.Millisecond)
+	cmd.Process.Kill()
+	cmd.Wait()
+	if got := r.step(a, "sleep 0.3; kill -0 $(cat /tmp/step) 2>/dev/null || echo gone"); got.out != "gone\n" {
+		t.Errorf("the step of a hook that was killed runs on: %s", got.out)
 	}
 }
 
@@ -487,4 +497,45 @@ func TestRequestsThatAreWrong(t *testing.T) {
 	if a := r.hook("run_container_step", container{Dockerfile: r.path("Dockerfile")}, nil); a.code != 125 || !strings.Contains(a.out, "Dockerfile") {
 		t.Errorf("%d: %s", a.code, a.out)
 	}
+}
+
+// TestRedis runs Debian's redis as a service, from an image made of it, and
+// reaches it by its name from a step and from a container action.
+func TestRedis(t *testing.T) {
+	server := mustFind(t, "redis-server")
+	r := newRunner(t)
+	files := map[string]string{}
+	for _, name := range append(libraries(t, server), server) {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[strings.TrimPrefix(name, "/")] = string(text)
+	}
+	busybox, _ := os.ReadFile(mustFind(t, "busybox"))
+	r.image("redis", busybox, files, `"Entrypoint":["`+server+`"],"Cmd":["--save",""],"Env":["PATH=/bin"],"ExposedPorts":{"6379/tcp":{}}`)
+	const say = "busybox printf 'PING\\r\\nSET a from-a-step\\r\\nGET a\\r\\nQUIT\\r\\n' | nc redis 6379"
+	a := r.prepare(r.jobContainer("debian"), container{ContextName: "redis", Image: "redis", CreateOptions: `--cpus 1 --health-cmd "echo PING | nc localhost 6379 | grep PONG" --health-interval 100ms --health-retries 100`})
+	if got := r.step(a, say); !strings.Contains(got.out, "+PONG") || !strings.Contains(got.out, "from-a-step") {
+		t.Errorf("%d: %q", got.code, got.out)
+	}
+	got := r.hook("run_container_step", container{Image: "debian", EntryPoint: "sh", EntryPointArgs: []string{"-c", "busybox printf 'GET a\\r\\nQUIT\\r\\n' | nc redis 6379"}}, a.state)
+	if !strings.Contains(got.out, "from-a-step") {
+		t.Errorf("%d: %q", got.code, got.out)
+	}
+}
+
+// libraries are the files that a program is linked with.
+func libraries(t *testing.T, program string) (list []string) {
+	t.Helper()
+	out, err := exec.Command("ldd", program).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, word := range strings.Fields(string(out)) {
+		if strings.HasPrefix(word, "/") {
+			list = append(list, word)
+		}
+	}
+	return list
 }

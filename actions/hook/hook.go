@@ -184,7 +184,7 @@ func (h *Hook) startAll(j job) error {
 			h.state.Services[p.ContextName] = p.id
 		} else {
 			h.state.Container = p.id
-			b.Entrypoint, b.Command = []string{insidePause}, []string{"pause"}
+			b.Entrypoint, b.Command, b.Agent = []string{insidePause}, []string{"agent"}, h.dir()
 			b.Mounts = append(b.Mounts, mounts.Mount{Type: mounts.Bind, Source: h.Self, Target: insidePause})
 		}
 		if err := h.start(b); err != nil {
@@ -315,6 +315,7 @@ func (h *Hook) cleanup() error {
 		return h.clear()
 	}
 	err := endAll(h.state.Pod + "-")
+	unpublish(h.publisherFile())
 	removeAll(h.dir())
 	os.Remove(h.base())
 	return err
@@ -323,6 +324,8 @@ func (h *Hook) cleanup() error {
 // clear does so with what earlier jobs of this runner left behind.
 func (h *Hook) clear() error {
 	err := endAll(runnerPrefix(h.host.name))
+	files, _ := filepath.Glob(filepath.Join(h.base(), "*", "publisher"))
+	unpublish(files...)
 	removeAll(h.base())
 	return err
 }

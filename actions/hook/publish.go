@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -15,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/snug-sandbox/snug/internal/problem"
+	"github.com/snug-sandbox/snug/internal/running"
 )
 
 // Ports of services are published for jobs whose steps run on the host: a
@@ -111,7 +113,34 @@ func (h *Hook) publish(outside *os.File) error {
 		l.Close()
 	}
 	h.listeners = nil
-	return cmd.Process.Release()
+	pid := cmd.Process.Pid
+	note := fmt.Sprintf("%d %d", pid, running.StartTime(pid))
+	return errors.Join(os.WriteFile(h.publisherFile(), []byte(note), 0o600), cmd.Process.Release())
+}
+
+// publisherFile tells which process accepts connections.
+func (h *Hook) publisherFile() string { return filepath.Join(h.dir(), "publisher") }
+
+// unpublish ends the processes that files name, so that their ports are free.
+func unpublish(files ...string) {
+	for _, f := range files {
+		if text, err := os.ReadFile(f); err == nil {
+			endPublisher(string(text))
+		}
+	}
+}
+
+func endPublisher(text string) {
+	var pid int
+	var start uint64
+	if n, _ := fmt.Sscan(text, &pid, &start); n != 2 {
+		return
+	}
+	if fd, err := running.Pidfd(pid, start); err == nil {
+		unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
+		unix.Close(fd)
+		running.Await(pid, start)
+	}
 }
 
 func socketPair() (a, b *os.File, err error) {

@@ -2,9 +2,11 @@ package hook
 
 import (
 	"io"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -32,25 +34,9 @@ func (h *Hook) script(r request) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	cmd := l.instance.Enter()
-	path := l.instance.Spec.Env.Set["PATH"]
-	if path == "" {
-		path = imagePath(l.instance.Spec.Env)
-	}
-	set := map[string]string{"PATH": path}
-	for k, v := range l.instance.Spec.Env.Set {
-		set[k] = v
-	}
-	for k, v := range s.EnvironmentVariables {
-		set[k] = v
-	}
-	if v, ok := s.EnvironmentVariables["PATH"]; ok {
-		path = v
-	}
-	set["PATH"] = prepend(s.PrependPath, path)
-	cmd.Spec.Env.Set = set
-	cmd.Spec.Command = process.Command{Args: append([]string{s.EntryPoint}, s.EntryPointArgs...), Workdir: s.WorkingDirectory}
-	code, err := h.run(cmd)
+	code, err := h.order(order{
+		Args: append([]string{s.EntryPoint}, s.EntryPointArgs...), Dir: s.WorkingDirectory, Env: stepEnv(l.instance.Spec.Env, s),
+	})
 	if handed := f.handOut(); err == nil {
 		err = handed
 	}
@@ -60,15 +46,32 @@ func (h *Hook) script(r request) (int, error) {
 	return code, err
 }
 
-// imagePath is the PATH of a sandbox's environment.
-func imagePath(e process.Env) string {
-	const usual = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-	for _, kv := range e.Environ(nil, process.Identity{}, false, "/") {
-		if p, ok := strings.CutPrefix(kv, "PATH="); ok && p != "" {
-			return p
+// stepEnv is the environment of a step: that of the container, the step's own
+// over it, and what the runner puts in front of PATH.
+func stepEnv(e process.Env, s script) []string {
+	path := "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+	vars := map[string]string{}
+	for _, kv := range e.Environ(nil, process.Identity{}, false, s.WorkingDirectory) {
+		name, value, _ := strings.Cut(kv, "=")
+		vars[name] = value
+	}
+	for k, v := range e.Set {
+		vars[k] = v
+	}
+	for k, v := range s.EnvironmentVariables {
+		vars[k] = v
+	}
+	if vars["PATH"] != "" {
+		path = vars["PATH"]
+	}
+	vars["PATH"] = prepend(s.PrependPath, path)
+	var list []string
+	for _, k := range slices.Sorted(maps.Keys(vars)) {
+		if k != "" && vars[k] != "" || s.EnvironmentVariables[k] == vars[k] {
+			list = append(list, k+"="+vars[k])
 		}
 	}
-	return usual
+	return list
 }
 
 // run runs a command with the streams of the hook. An interrupt of a canceled
@@ -172,10 +175,7 @@ const maxCommands = 8 << 20
 // handIn copies what a step names below _work/_temp into the job's own
 // directory.
 func (h *Hook) handIn(words []string, env map[string]string) (f files, err error) {
-	var paths []string
-	for _, w := range words {
-		paths = append(paths, w)
-	}
+	paths := slices.Clone(words)
 	for _, v := range env {
 		paths = append(paths, v)
 	}

@@ -31,6 +31,7 @@ func main() {
 var verbs = map[string]func(args []string) int{
 	"run": run, "shell": shell, "hook": runHook, "install-hook": install,
 	"hold": hold, "publish": hook.Publish, "pause": func([]string) int { return hook.Pause() }, "forward": func([]string) int { return hook.Forward() },
+	"agent": func([]string) int { return hook.Agent() },
 }
 
 func runHook([]string) int {

@@ -53,10 +53,11 @@ func (s *session) proxies() error {
 		s.onClose(func() { log.Close() })
 		out = log
 	}
-	if err := s.start(sandbox, out, s.facts.Programs["xdg-dbus-proxy"], args...); err != nil {
+	pid, err := s.start(sandbox, out, s.facts.Programs["xdg-dbus-proxy"], args...)
+	if err != nil {
 		return &problem.Problem{What: "desktop.dbus", Why: "xdg-dbus-proxy does not start: " + err.Error(), Err: err}
 	}
-	return nil
+	return s.known(pid) // until there is the program's own
 }
 
 // helperSpec is the sandbox of a helper: it writes to the run's directory only.
@@ -104,11 +105,12 @@ func unescape(s string) string {
 
 // start runs a helper of others, which tells on its descriptor 3 that it is
 // ready, and ends with the session. What it says meanwhile is told where it does
-// not get ready; with out it is written there.
-func (s *session) start(sandbox snug.Spec, out io.Writer, program string, args ...string) error {
+// not get ready; with out it is written there. The process is the one that stays
+// in its sandbox.
+func (s *session) start(sandbox snug.Spec, out io.Writer, program string, args ...string) (pid int, err error) {
 	read, write, err := os.Pipe()
 	if err != nil {
-		return err
+		return 0, err
 	}
 	said := &lastWords{}
 	if out == nil {
@@ -121,7 +123,7 @@ func (s *session) start(sandbox snug.Spec, out io.Writer, program string, args .
 	write.Close() // else a helper that fails would never be known to
 	if err != nil {
 		read.Close()
-		return err
+		return 0, err
 	}
 	s.onClose(func() {
 		read.Close()
@@ -132,11 +134,11 @@ func (s *session) start(sandbox snug.Spec, out io.Writer, program string, args .
 	n, err := read.Read(make([]byte, 64))
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return errors.New("it does not get ready" + said.String())
+		return 0, errors.New("it does not get ready" + said.String())
 	case n == 0:
-		return errors.New("it ended at once" + said.String())
+		return 0, errors.New("it ended at once" + said.String())
 	}
-	return nil
+	return cmd.PID(), nil
 }
 
 // lastWords keeps the end of what is written to it.

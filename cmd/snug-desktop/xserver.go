@@ -41,7 +41,7 @@ func (s *session) server() error {
 		sandbox.Env.Set["DISPLAY"], sandbox.Env.Set["XAUTHORITY"] = ":"+w.Display, w.Outer
 		args = append(args, "-screen", "1280x800", "-resizeable", "-title", s.Run.Name)
 	}
-	if err := s.start(sandbox, nil, w.Program, args...); err != nil {
+	if _, err := s.start(sandbox, nil, w.Program, args...); err != nil {
 		return &problem.Problem{What: "desktop.x11", Why: w.Kind + " does not start: " + err.Error(), Err: err}
 	}
 	return nil

@@ -23,6 +23,8 @@ type box struct {
 	report   string
 	reports  bool // --report was given
 	quiet    bool
+	own      bool   // the profile itself says what to run
+	program  string // what runs, where that is not the command's first word
 }
 
 // change is one option as it was given. Changes are made in the order of the
@@ -81,6 +83,7 @@ func (b *box) load() (*sandbox, error) {
 	if err := b.apply(&changing{Spec: &p.Spec, home: in.Home, added: s.added}); err != nil {
 		return nil, err
 	}
+	b.own = len(p.Spec.Command.Args) > 0
 	if len(b.command) > 0 {
 		p.Spec.Command.Args, p.Spec.Command.Argv0 = b.command, ""
 	}

@@ -74,7 +74,7 @@ func (b *box) identityOptions() []*kong.Flag {
 		b.option("gid", "ID", "Group id inside.", id(func(c *changing, n *int) { c.Identity.GID = n })),
 		b.option("cap", "NAME", "Grant a capability over the sandbox's own namespaces, or all with ALL.", capability),
 		b.choice("seccomp", "default|strict|none", "Filter of system calls.", func(c *changing, v string) { c.Security.Seccomp = seccomp.Config{Base: v} }),
-		b.toggle("log-denials", "Have the kernel's log tell which system calls were refused.",
+		b.toggle("log-denials", "Tell at the end which system calls and paths were refused, and to whom; --report has it too. It slows opening of files down.",
 			func(c *changing) *bool { return &c.Security.Seccomp.LogDenials }),
 		b.choice("landlock", "auto|no|require", "A second wall around files, where the kernel has it.",
 			func(c *changing, v string) { c.Security.Landlock = v }),

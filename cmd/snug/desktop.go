@@ -181,7 +181,7 @@ func (v *desktopWizardVerb) do(std streams) error {
 	}
 	defer os.RemoveAll(dir)
 	program, trace := v.command[0], filepath.Join(dir, "trace")
-	v.log = filepath.Join(dir, "bus")
+	v.log, v.box.program = filepath.Join(dir, "bus"), program
 	v.watch(dir, std)
 	out := std.out
 	std.out = std.err // the proposal alone is for standard output

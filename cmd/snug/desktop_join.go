@@ -21,7 +21,10 @@ func (v *runVerb) runs(s *sandbox) (*live, error) {
 	if s.Spec.Desktop.Home != desktop.Private || v.named {
 		return nil, nil
 	}
-	name := running.NameOf(profileName(s.Spec.Name), "desktop")
+	name := s.appName()
+	if !running.ValidName(name) {
+		name = running.NameOf(desktop.Element(name), "desktop")
+	}
 	for end := time.Now().Add(joinWithin); ; time.Sleep(20 * time.Millisecond) {
 		lock, err := running.Reserve(name)
 		switch {
@@ -72,7 +75,7 @@ func (v *runVerb) open(s *sandbox, std streams) (*session, error) {
 	if hasUserManager() {
 		// A scope of this name tells the desktop which program it is; without one
 		// everything works as well.
-		moveToScope(scopeName(s.Spec), scopeUnit(s.Spec.Desktop.ID(profileName(s.Spec.Name))))
+		moveToScope(scopeName(s.Spec), scopeUnit(s.Spec.Desktop.ID(s.appName())))
 	}
 	h, err := openSession(s, desktop.Request{Log: v.log}, std)
 	if err != nil {

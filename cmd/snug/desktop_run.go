@@ -45,7 +45,7 @@ func openSession(s *sandbox, request desktop.Request, std streams) (*session, er
 	}
 	request.Config = s.Spec.Desktop
 	request.Mounts = s.Spec.Mounts
-	request.Run = desktop.Run{Name: profileName(s.Spec.Name), HostNet: hostNet(s.Spec)}
+	request.Run = desktop.Run{Name: s.appName(), HostNet: hostNet(s.Spec)}
 	helper, err := host.OwnProgram(desktop.Helper)
 	if err != nil {
 		return nil, &problem.Problem{What: "desktop", Why: err.Error(), Err: err}
@@ -85,7 +85,19 @@ func (h *session) close() {
 	}
 }
 
-// profileName is the name that a run is known by: that of its profile.
+// appName is what a program of a desktop is known by: the name of its profile,
+// with that of the program where the profile is for any.
+func (s *sandbox) appName() string {
+	name, program := profileName(s.Spec.Name), s.box.program
+	if program == "" && len(s.Spec.Command.Args) > 0 {
+		program = s.Spec.Command.Args[0]
+	}
+	if program = filepath.Base(program); s.box.own || program == "." || program == name {
+		return name
+	}
+	return name + "." + program
+}
+
 func profileName(name string) string {
 	name, _, _ = strings.Cut(name, "+")
 	return strings.TrimSuffix(filepath.Base(name), ".toml")

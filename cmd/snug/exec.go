@@ -59,6 +59,7 @@ func (v *execVerb) do(std streams) error {
 		for _, note := range result.Notes {
 			fmt.Fprintf(std.err, "snug: note: %s\n", problem.Printable(note))
 		}
+		tellDenials(std.err, result.Denials)
 	}
 	return &endedError{result.Code()}
 }

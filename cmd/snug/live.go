@@ -24,7 +24,7 @@ import (
 func (v *runVerb) register(cmd *snug.Cmd, std streams) (end func(), err error) {
 	name := v.name
 	if v.lock != nil {
-		v.published(cmd, v.lock)
+		v.published(cmd, v.lock, std)
 		return func() {}, nil
 	}
 	if !v.named {
@@ -40,20 +40,25 @@ func (v *runVerb) register(cmd *snug.Cmd, std streams) (end func(), err error) {
 		return nil, &problem.Problem{What: "--name " + name, Why: "a sandbox of this name runs", Err: err, Fix: "choose another name, or end that one: snug kill " + name}
 	case err != nil:
 		// The command can run all the same; only who gave a name will look for it.
-		if v.named && !v.quiet {
-			fmt.Fprintf(std.err, "snug: note: --name %s: not to be found by other verbs: %s\n", name, problem.Printable(err.Error()))
-		}
+		v.unfound(std, err)
 		return func() {}, nil
 	}
-	v.published(cmd, lock)
+	v.published(cmd, lock, std)
 	return lock.Release, nil
 }
 
 // published has the record written once the command was started.
-func (v *runVerb) published(cmd *snug.Cmd, lock *running.Lock) {
+func (v *runVerb) published(cmd *snug.Cmd, lock *running.Lock, std streams) {
 	cmd.Started = func(i snug.Instance) {
 		started := time.Now()
-		time.AfterFunc(publishAfter, func() { publish(lock, cmd, i, started) })
+		time.AfterFunc(publishAfter, func() { v.unfound(std, publish(lock, cmd, i, started)) })
+	}
+}
+
+// unfound tells who gave a name that it will not help.
+func (v *runVerb) unfound(std streams, err error) {
+	if err != nil && v.named && !v.quiet {
+		fmt.Fprintf(std.err, "snug: note: --name %s: not to be found by other verbs: %s\n", v.name, problem.Printable(err.Error()))
 	}
 }
 
@@ -61,12 +66,13 @@ func (v *runVerb) published(cmd *snug.Cmd, lock *running.Lock) {
 // one takes longer than some commands run. Whoever looks for it waits.
 const publishAfter = 20 * time.Millisecond
 
-func publish(lock *running.Lock, cmd *snug.Cmd, i snug.Instance, started time.Time) {
+func publish(lock *running.Lock, cmd *snug.Cmd, i snug.Instance, started time.Time) error {
 	instance, err := json.Marshal(i)
 	if err == nil {
-		lock.Publish(running.Record{Profile: cmd.Spec.Name, Started: started, Command: cmd.Spec.Command.Args, Cgroup: i.Cgroup, Instance: instance})
+		err = lock.Publish(running.Record{Profile: cmd.Spec.Name, Started: started, Command: cmd.Spec.Command.Args, Cgroup: i.Cgroup, Instance: instance})
 	}
 	lock.CollectSome()
+	return err
 }
 
 func badName(name string) error {

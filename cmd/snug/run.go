@@ -89,6 +89,7 @@ func (v *runVerb) tell(std streams, result *snug.Result, err error) {
 			fmt.Fprintf(std.err, "snug: note: %s\n", problem.Printable(note))
 		}
 	}
+	tellDenials(std.err, result.Denials)
 	if err != nil {
 		problem.Print(std.err, err)
 	}

@@ -218,7 +218,7 @@ func filterText(c seccomp.Config) string {
 		text += "; 32-bit programs run"
 	}
 	if c.LogDenials {
-		text += "; denials are logged by the kernel"
+		text += "; what is refused is told at the end"
 	}
 	return text
 }

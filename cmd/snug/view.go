@@ -276,6 +276,9 @@ func mountViews(r spec.Resolved, rules rules) []viewMount {
 		if m.Type == mounts.Proc && r.Spec.Namespaces.PID == namespaces.Share {
 			view.what = "the host's processes"
 		}
+		if limits := r.Spec.Security.Masking.Proc(); m.Type == mounts.Proc && limits != "" {
+			view.what += ", with " + limits
+		}
 		view.Over = overruled(r, m, rules)
 		views = append(views, view)
 	}

@@ -18,14 +18,15 @@ const (
 	Barrier                   // the child waits for Release; Arg is the barrier's number
 	Idle                      // the command has run for the time that Options.Idle gives
 	Terminal                  // Files holds the master end of the sandbox's terminal
+	Listener                  // Files holds the listener of the command's filter (seccomp_unotify(2))
 )
 
-// MsgBarrier and MsgTerminal are the letters with which a program's own steps
-// speak; a byte follows. Descriptors may come with a barrier.
+// MsgBarrier, MsgTerminal and MsgListener are the letters with which a program's
+// own steps speak; a byte follows. Descriptors may come with a barrier.
 const (
 	MsgBarrier  = 'b'
 	MsgTerminal = 'm'
-	MsgNetwork  = 'n'
+	MsgListener = 'l'
 )
 
 // Event is one message of the child.
@@ -60,6 +61,8 @@ func (p *Process) Receive() Event {
 			return Event{Kind: Barrier, Arg: arg, Files: receivedFiles(oob[:oobn])}
 		case MsgTerminal:
 			return Event{Kind: Terminal, Files: receivedFiles(oob[:oobn])}
+		case MsgListener:
+			return Event{Kind: Listener, Files: receivedFiles(oob[:oobn])}
 		}
 	}
 }

@@ -12,7 +12,7 @@ const Service = "D-BUS Service"
 // ParseService reads such a file.
 func ParseService(text string) (*File, error) {
 	// The syntax is the same, but for the main group.
-	f, err := Parse(text + "\n[" + Main + "]\n")
+	f, err := Parse(strings.TrimRight(text, "\n") + "\n[" + Main + "]\n")
 	if err != nil {
 		return nil, err
 	}

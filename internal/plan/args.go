@@ -2,9 +2,11 @@ package plan
 
 import (
 	"encoding/binary"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/snug-sandbox/snug/internal/child"
 	"github.com/snug-sandbox/snug/internal/program"
 )
 
@@ -122,10 +124,25 @@ func (b *Builder) Filter(label string, filter []byte) Step {
 	return b.Do(label, Prctl, Num(unix.PR_SET_SECCOMP), Num(unix.SECCOMP_MODE_FILTER), b.filter(filter), Num(0), Num(0))
 }
 
-// LoggedFilter is Filter for one whose refusals the kernel's log shall tell of,
-// which only seccomp(2) can ask for.
-func (b *Builder) LoggedFilter(label string, filter []byte) Step {
-	return b.Do(label, Seccomp, Num(unix.SECCOMP_SET_MODE_FILTER), Num(unix.SECCOMP_FILTER_FLAG_LOG), b.filter(filter))
+// SendListener adds the steps that load a filter with a listener, by seccomp(2)
+// with the given flags, and send that to the parent, which answers by the plain
+// filter. Where there is a listener already the plain filter is loaded.
+func (b *Builder) SendListener(label string, flags uint64, filter, plain []byte) {
+	const length = 16 + 4 // struct cmsghdr with one descriptor
+	control := b.Space(24)
+	b.SetWord(control, 0, length)
+	b.SetWord(control, 8, unix.SOL_SOCKET|unix.SCM_RIGHTS<<32)
+	fd := control
+	fd.Value += 16
+	load := b.Do(label, Seccomp, Num(unix.SECCOMP_SET_MODE_FILTER), Hex(flags), b.filter(filter)).
+		Accept(syscall.EBUSY).Note("what is refused is told to a sandbox around this one, and cannot be told here").Store(fd)
+	load.Keep("listener")
+	b.tell("hand the listener to the parent", b.Control, []byte{child.MsgListener, 0}, control, length)
+	sent := b.Last()
+	load.ElseHere()
+	b.Filter(label, plain)
+	sent.ThenHere()
+	b.Listener = plain
 }
 
 // filter is the address of a struct sock_fprog.

@@ -18,6 +18,10 @@ type Builder struct {
 	texts map[string]uint64
 	From  string // the entry of a Spec that steps are added for
 
+	// Control holds the control socket in the process of the command, where
+	// something is sent from there.
+	Control program.Reg
+
 	inUse  [program.Registers]bool
 	names  [program.Registers]string // of registers in use
 	failed error
@@ -217,14 +221,19 @@ func (b *Builder) BarrierWith(a Action, control program.Arg, length uint64) {
 
 // send sends a message with a control message, and waits for the answer.
 func (b *Builder) send(label string, text []byte, control program.Arg, length uint64) {
+	b.tell(label, child.RegControl, text, control, length)
+	b.Do(label, Recvfrom, Reg(child.RegControl), b.Space(8), Num(8), Num(0), Num(0), Num(0)).Min(1)
+}
+
+// tell sends a message with a control message through the socket in r.
+func (b *Builder) tell(label string, r program.Reg, text []byte, control program.Arg, length uint64) {
 	iov := b.Words(0, 2)
 	b.Point(iov, 0, b.Bytes(text))
 	// struct msghdr: name, namelen, iov, iovlen, control, controllen, flags
 	msg := b.Words(0, 0, 0, 1, 0, length, 0)
 	b.Point(msg, 16, iov)
 	b.Point(msg, 32, control)
-	b.Do(label, Sendmsg, Reg(child.RegControl), msg, Num(0)).Min(2)
-	b.Do(label, Recvfrom, Reg(child.RegControl), b.Space(8), Num(8), Num(0), Num(0), Num(0)).Min(1)
+	b.Do(label, Sendmsg, Reg(r), msg, Num(0)).Min(2)
 }
 
 // Hold says what holds a limit, unless something else does already; it reports

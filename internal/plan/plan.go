@@ -32,6 +32,7 @@ type Plan struct {
 	Terminal bool   // the program makes a terminal and sends its master end
 	Replaced []int  // of Files: the terminal takes their place inside
 	Cgroup   Cgroup // limits that a control group holds
+	Listener []byte // the filter by which the parent answers for calls that wait for it; nil: it gets no listener
 
 	Held map[string]string // what holds a limit, by its key: "limits.memory"
 
