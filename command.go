@@ -76,16 +76,19 @@ type Cmd struct {
 	copied   chan error
 	mu       sync.Mutex // guards process
 	process  *child.Process
+	starting *child.Process // process, before the command is executed
 	started  time.Time
 	finished chan struct{}
 	limit    Cause // the limit of time that ended it
 	canceled error
-	onStop   func() // the command was stopped
-	onClone  func() // the child builds the sandbox
-	last     bool   // this process ends with the run
-	helps    bool   // it serves another run, with whose end this process may end
+	endedBy  syscall.Signal // that canceled it
+	onStop   func()         // the command was stopped
+	onClone  func()         // the child builds the sandbox
+	last     bool           // this process ends with the run
+	helps    bool           // it serves another run, with whose end this process may end
 	cgroup   *cgroupfs.Group
 	instance *Instance   // for Started
+	held     holdings    // the sandbox's namespaces
 	enter    *entrance   // the command is one more in a running sandbox
 	image    *spec.Image // in use
 	server   *server     // of the root's file system
@@ -193,7 +196,12 @@ func toGroup(s syscall.Signal) bool {
 
 // Kill ends every process of the sandbox at once.
 func (c *Cmd) Kill() error {
-	err := c.withProcess(func(p *child.Process) { p.End() })
+	err := c.withProcess(func(p *child.Process) {
+		p.End()
+		if c.enter != nil {
+			go c.killStopped(p)
+		}
+	})
 	if err == nil && c.cgroup != nil {
 		go c.killFrozen()
 	}

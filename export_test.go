@@ -1,6 +1,8 @@
 package snug
 
 import (
+	"context"
+
 	"github.com/snug-sandbox/snug/internal/child"
 	"github.com/snug-sandbox/snug/internal/host"
 	"github.com/snug-sandbox/snug/internal/plan"
@@ -41,3 +43,6 @@ func (c *Cmd) EnterChanged(p *plan.Plan) error {
 	}
 	return c.StartChanged(p)
 }
+
+// SetContext makes c end with ctx.
+func (c *Cmd) SetContext(ctx context.Context) { c.ctx = ctx }

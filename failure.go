@@ -13,7 +13,7 @@ import (
 
 // setupFailed makes a problem of a step that the kernel refused.
 func (c *Cmd) setupFailed(o child.Outcome, detail string) error {
-	if o.Failed < 0 {
+	if o.Failed < 0 || c.canceled != nil {
 		return c.abandon(c.killedInSetup(o.Killed))
 	}
 	failed := stepError(&c.plan.Program, o.Failed, o.Errno)
@@ -53,7 +53,7 @@ func (c *Cmd) killedInSetup(sig syscall.Signal) error {
 	if c.enter != nil && sig == syscall.SIGKILL {
 		return c.killedEntering()
 	}
-	p := &problem.Problem{What: "build the sandbox", Why: "its process ended without a word", Fix: "please report this, with the output of snug doctor"}
+	p := &problem.Problem{What: c.task(), Why: "its process ended without a word", Fix: "please report this, with the output of snug doctor"}
 	switch {
 	case sig == syscall.SIGKILL:
 		p.Why, p.Fix = "its process was killed", "look for the out-of-memory killer in the kernel's log, and run it again"

@@ -33,6 +33,11 @@ type Instance struct {
 	// Namespaces are the inode numbers of the namespaces that are its own, by
 	// their names in /proc/PID/ns.
 	Namespaces map[string]uint64 `json:"namespaces"`
+	// Descriptors are namespaces that the process Supervisor holds, by the same
+	// names, after Hold.
+	Descriptors     map[string]int `json:"descriptors,omitempty"`
+	Supervisor      int            `json:"supervisor,omitempty"`
+	SupervisorStart uint64         `json:"supervisor_start,omitempty"`
 	// Spec is what a further command gets; what is mounted is not in it.
 	Spec Spec `json:"spec"`
 }
@@ -118,10 +123,10 @@ func (c *Cmd) locate(p *child.Process) {
 // patience is how many times is looked at what cannot be seen for a moment.
 const patience = 20
 
-// open opens the sandbox's namespaces, and its control group. They are taken
-// from any process that is in all of them: the command may have gone on to
-// others, the process that stays shows nothing of itself. What a number of an
-// inode means does not change as long as the sandbox runs.
+// open opens the sandbox's namespaces, and its control group. They are taken from
+// whoever holds them, or from any process that is in all of them: the command may
+// have gone on to others, the process that stays shows nothing of itself. What a
+// number of an inode means does not change as long as the sandbox runs.
 func (e *entrance) open() error {
 	for tries := 0; tries < patience && !e.openNamespaces() && e.short == nil && e.Alive(); tries++ {
 		time.Sleep(time.Millisecond)
@@ -150,6 +155,9 @@ func (e *entrance) open() error {
 // opens them.
 func (e *entrance) openNamespaces() bool {
 	own := e.Spec.Namespaces.Own()
+	if e.Descriptors != nil && running.Alive(e.Supervisor, e.SupervisorStart) && e.openFrom("/proc/"+strconv.Itoa(e.Supervisor)+"/fd/", e.descriptor, own) {
+		return true
+	}
 	return slices.ContainsFunc(e.Processes(), func(pid int) bool { return e.openOf(pid, own) })
 }
 
@@ -178,9 +186,28 @@ func (c *Cmd) enterInstance() error {
 
 // openOf opens the namespaces of a process, if they are those of the sandbox.
 func (e *entrance) openOf(pid int, own []namespaces.Kind) bool {
+	return e.openFrom("/proc/"+strconv.Itoa(pid)+"/ns/", func(name string) string { return name }, own)
+}
+
+// descriptor is the number of the descriptor of a namespace that the supervisor
+// holds.
+func (e *entrance) descriptor(name string) string {
+	if name == "time" {
+		name = "time_for_children"
+	}
+	fd, ok := e.Descriptors[name]
+	if !ok {
+		return "none"
+	}
+	return strconv.Itoa(fd)
+}
+
+// openFrom opens namespaces as files in a directory, if they are those of the
+// sandbox.
+func (e *entrance) openFrom(dir string, file func(name string) string, own []namespaces.Kind) bool {
 	files := []*os.File{} // it may have none
 	for _, k := range own {
-		f, err := os.Open("/proc/" + strconv.Itoa(pid) + "/ns/" + k.Name)
+		f, err := os.OpenFile(dir+file(k.Name), os.O_RDONLY|unix.O_NONBLOCK, 0)
 		if err == nil {
 			files = append(files, f)
 		}

@@ -437,3 +437,41 @@ func TestOrderOfEntering(t *testing.T) {
 		}
 	}
 }
+
+// A sandbox whose command has gone on to namespaces of its own is entered where it
+// began.
+func TestEnteringASandboxThatNobodyIsInAnyMore(t *testing.T) {
+	kerneltest.Require(t, "userns", "proc")
+	for name, s := range enteredSpecs() {
+		if name == "tables" {
+			continue // its command cannot become root once more
+		}
+		t.Run(name, func(t *testing.T) {
+			s.Security.NestedUserns = true
+			first := sh(s, "exec unshare -Urmin sh -c 'echo ready; exec sleep 1000'")
+			var i snug.Instance
+			first.Started = func(started snug.Instance) { i = started }
+			out, err := first.StdoutPipe()
+			if err := errors.Join(err, first.Start()); err != nil {
+				t.Fatal(err, fix(err))
+			}
+			ended := make(chan error)
+			go func() { ended <- first.Wait() }()
+			bufio.NewReader(out).ReadString('\n')
+			first.Hold(&i)
+			if len(i.Descriptors) != len(s.Namespaces.Own()) {
+				t.Errorf("held: %v", i.Descriptors)
+			}
+			if got := output1(t, i.Command("sh", "-c", "hostname; readlink /proc/self/ns/mnt")); !strings.Contains(got, fmt.Sprintf("mnt:[%d]", i.Namespaces["mnt"])) {
+				t.Error(got)
+			}
+			first.Kill()
+			<-ended
+			if _, err := os.Stat(fmt.Sprintf("/proc/self/fd/%d", i.Descriptors["mnt"])); err == nil {
+				if to, _ := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", i.Descriptors["mnt"])); to == fmt.Sprintf("mnt:[%d]", i.Namespaces["mnt"]) {
+					t.Error("the mount namespace is still held")
+				}
+			}
+		})
+	}
+}

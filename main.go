@@ -36,15 +36,18 @@ func Main(c *Cmd) (*Result, error) {
 	signals := make(chan os.Signal, 16)
 	// To be told of signals costs Go the start of two threads and two switches
 	// between them for each signal. That is done while the child builds the
-	// sandbox, and the command starts after it; until then a signal ends this
-	// process, and with it the child.
-	c.onClone = func() { notify(signals) }
+	// sandbox, and the command starts after it; until then a signal ends the run.
+	begun := make(chan struct{})
+	c.onClone = func() {
+		notify(signals)
+		go c.forward(signals, begun)
+	}
 	c.onStop = c.stopTogether
 	defer func() { go signal.Stop(signals) }()
 	if err := c.Start(); err != nil {
 		return c.Result(), err
 	}
-	go c.forward(signals)
+	close(begun)
 	c.Wait()
 	return c.Result(), nil
 }
@@ -85,23 +88,44 @@ func notify(signals chan<- os.Signal) {
 	}
 }
 
-func (c *Cmd) forward(signals <-chan os.Signal) {
+// forward passes signals on. Those that come before the command has begun end the
+// run, or wait.
+func (c *Cmd) forward(signals <-chan os.Signal, begun <-chan struct{}) {
+	var early []os.Signal
+	for waiting := true; waiting; {
+		select {
+		case <-begun:
+			waiting = false
+		case s := <-signals:
+			if !c.interrupt(s) {
+				early = append(early, s)
+			}
+		}
+	}
+	for _, s := range early {
+		c.pass(s)
+	}
 	for {
 		select {
 		case <-c.finished:
 			return
 		case s := <-signals:
-			switch {
-			case s == syscall.SIGWINCH && c.terminal != nil:
-				c.terminal.resize()
-				continue
-			case s == syscall.SIGCONT:
-				c.terminal.makeRaw()
-				c.terminal.resize()
-			}
-			c.Signal(s)
+			c.pass(s)
 		}
 	}
+}
+
+// pass passes a signal on to the command.
+func (c *Cmd) pass(s os.Signal) {
+	switch {
+	case s == syscall.SIGWINCH && c.terminal != nil:
+		c.terminal.resize()
+		return
+	case s == syscall.SIGCONT:
+		c.terminal.makeRaw()
+		c.terminal.resize()
+	}
+	c.Signal(s)
 }
 
 // stopTogether stops this process, with its process group, as the command was

@@ -58,7 +58,7 @@ func (c *Cmd) Start() error {
 
 // compile sets c.plan.
 func (c *Cmd) compile(f host.Facts) (err error) {
-	io := Streams{Extra: c.extra(), Terminals: c.terminals(), Handshake: c.onClone != nil || c.Started != nil, Notify: c.Created != nil}
+	io := Streams{Extra: c.extra(), Terminals: c.terminals(), Handshake: c.onClone != nil || c.Started != nil, Notify: c.Created != nil, Enterable: c.Started != nil}
 	if c.Spec.Security.Seccomp.LogDenials {
 		c.given = c.Spec.Given(f)
 	}
@@ -111,7 +111,12 @@ func (c *Cmd) abandon(err error) error {
 	closeAll(c.parents)
 	c.server.wait()
 	c.image.Close()
-	c.result = failure(c, CauseSetup, err)
+	cause := CauseSetup
+	if c.canceled != nil {
+		cause, err = CauseCancel, c.canceled
+	}
+	c.result = failure(c, cause, err)
+	c.result.Signal = c.endedBy
 	return err
 }
 
@@ -134,10 +139,13 @@ func (c *Cmd) launch() error {
 		group.Remove()
 		return c.abandon(err)
 	}
+	stop := c.begin(p)
 	if c.onClone != nil {
 		c.onClone()
 	}
-	if err := c.attend(p); err != nil {
+	err = c.attend(p)
+	stop()
+	if err != nil {
 		p.Kill()
 		for p.Receive().Kind != child.Gone {
 		}
@@ -166,7 +174,7 @@ func (c *Cmd) launch() error {
 func (c *Cmd) clone(fds []int) (*child.Process, error) {
 	options := child.Options{
 		Flags: c.plan.Namespaces, Files: fds, Killer: c.plan.Killer, Linger: c.plan.Linger, Remain: c.plan.Remain, CgroupFD: c.cgroup.FD(),
-		Inherited: c.inherits(), Idle: c.idle(),
+		Inherited: c.inherits(), Idle: c.idle(), Namespaces: c.plan.NamespacesFD,
 	}
 	if c.enter != nil {
 		return c.cloneEntering(options)

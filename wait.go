@@ -115,13 +115,12 @@ func (c *Cmd) Wait() error {
 	contacts := c.private.finish()
 	c.mu.Lock()
 	c.result = success(c, outcome, usage)
-	c.result.Network = contacts
-	c.result.Denials = refused
-	if contacts != nil && contacts.Lost {
-		c.result.Notes = append(c.result.Notes, "the network's helper ended before the command: connections failed since")
-	}
+	c.result.Denials, c.result.Network = refused, contacts
 	if more > 0 {
 		c.result.Notes = append(c.result.Notes, fmt.Sprintf("%d more refusals are not told", more))
+	}
+	if contacts != nil && contacts.Lost {
+		c.result.Notes = append(c.result.Notes, "the network's helper ended before the command: connections failed since")
 	}
 	c.mu.Unlock()
 	close(c.finished)
@@ -142,7 +141,9 @@ func (c *Cmd) Wait() error {
 func (c *Cmd) await() (child.Outcome, error) {
 	p := c.process
 	for {
-		switch p.Receive().Kind {
+		switch e := p.Receive(); e.Kind {
+		case child.Namespace:
+			c.held.add(child.NamespaceName(e.Arg), e.Files)
 		case child.Idle:
 			go releaseMemory()
 		case child.Stopped:
@@ -156,6 +157,7 @@ func (c *Cmd) await() (child.Outcome, error) {
 				return outcome, nil
 			}
 		case child.Done:
+			c.held.close()
 			if c.plan.Settle || c.cgroup != nil || c.enter != nil || (c.last || c.helps) && !running.OrphansAreReaped() {
 				return p.Wait()
 			}
@@ -163,6 +165,7 @@ func (c *Cmd) await() (child.Outcome, error) {
 			c.leave(p)
 			return outcome, nil
 		case child.Gone:
+			c.held.close()
 			return p.Wait()
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/snug-sandbox/snug"
+	"github.com/snug-sandbox/snug/internal/nofile"
 	"github.com/snug-sandbox/snug/internal/problem"
 )
 
@@ -21,6 +22,9 @@ const codeFailed = 1
 // Main is the program bwrap: it runs a command line, without the program's own
 // name, and returns the exit code.
 func Main(args []string) int {
+	if nofile.TooFew() {
+		return die(false, "Too few open files are allowed")
+	}
 	request, err := Parse(args, os.Environ(), Caller{UID: os.Getuid(), GID: os.Getgid(), SELinux: SELinux()})
 	for _, w := range request.Warnings {
 		fmt.Fprintln(os.Stderr, w)

@@ -81,8 +81,8 @@ func (i *Inherit) planWait(p *plan.Builder) {
 
 // kept are registers of descriptors for the process that stays.
 type kept struct {
-	signals, children program.Reg
-	more              []program.Reg
+	signals, children, own program.Reg
+	more                   []program.Reg
 }
 
 // openHeld opens what the process that stays holds beside its own descriptors.

@@ -33,7 +33,10 @@ type Setup struct {
 	OpenFiles     [2]uint64 // the caller's soft and hard limit of open files, 0: not known
 	ArgumentPages [2]uint64 // address and size of the caller's arguments and environment, 0: not known
 
+	Enterable bool // what leads to the namespaces is kept for who enters them later
+
 	children program.Reg // the list of the reaper's children, 0: not needed
+	own      program.Reg // the directory of its own namespaces, 0: not needed
 	hidden   bool        // PlanHide was called
 
 	// Name is what the process that stays is called; default snug-init.
@@ -74,6 +77,10 @@ func (s Setup) PlanBegin(p *plan.Builder) {
 func (s *Setup) PlanSignals(p *plan.Builder) {
 	if s.SharedPID {
 		s.PlanChildren(0, p) // now, while the host's /proc can be seen
+	}
+	if s.Enterable {
+		s.own = p.Do("keep what leads to the namespaces", plan.Openat, plan.Cwd, p.Text("/proc/self/ns"), plan.Bits(unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, &plan.OpenFlags), plan.Num(0)).
+			Accept(syscall.ENOENT, syscall.ENOTDIR, syscall.EACCES).Keep("own")
 	}
 	initial := p.Space(32)
 	for first := 1; first <= 64; first++ {
@@ -129,7 +136,7 @@ func (s *Setup) PlanHide(p *plan.Builder) {
 func (s Setup) PlanFork(flags uint64, p *plan.Builder) {
 	label := "prepare the reaper"
 	signals := p.Do(label, plan.Signalfd, plan.Int(-1), p.Words(1<<(uint(unix.SIGCHLD)-1)), plan.Num(8), plan.Num(unix.SFD_CLOEXEC|unix.SFD_NONBLOCK)).Keep("signals")
-	k := kept{signals: signals}
+	k := kept{signals: signals, own: s.own}
 	if s.children != 0 {
 		p.Do(label, plan.Prctl, plan.Num(unix.PR_SET_CHILD_SUBREAPER), plan.Num(1), plan.Num(0), plan.Num(0), plan.Num(0))
 		k.children = s.children
@@ -159,19 +166,25 @@ func (s Setup) planKeep(p *plan.Builder, k kept) {
 	if k.children != 0 {
 		keep = append(keep, k.children)
 	}
+	if k.own != 0 {
+		p.NamespacesFD = len(keep)
+		keep = append(keep, k.own)
+	}
 	keep = append(keep, k.more...)
+	// What may not be there, because there is no /proc.
+	missing := func(r program.Reg) bool { return r != 0 && (r == k.children || r == k.own) }
 	for _, r := range keep {
 		moved := p.Do(label, plan.Fcntl, plan.Reg(r), plan.Num(unix.F_DUPFD_CLOEXEC), plan.Num(uint64(len(keep)))).Into(r)
-		if r == k.children {
-			moved.Accept(syscall.EBADF) // there is no /proc
+		if missing(r) {
+			moved.Accept(syscall.EBADF)
 		}
 	}
 	for fd, r := range keep {
-		if r == k.children {
+		if missing(r) {
 			p.Do(label, plan.Close, plan.Num(uint64(fd))).Accept(syscall.EBADF) // or it would stay
 		}
 		placed := p.Do(label, plan.Dup3, plan.Reg(r), plan.Num(uint64(fd)), plan.Num(unix.O_CLOEXEC))
-		if r == k.children {
+		if missing(r) {
 			placed.Accept(syscall.EBADF)
 		}
 	}

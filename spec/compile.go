@@ -23,6 +23,7 @@ type Streams struct {
 	Extra     []int // descriptors inside beside 0, 1, 2 and Command.FDs
 	Terminals []int // those of 0, 1 and 2 that are terminals of the caller
 	Handshake bool  // the command is not started before the caller is ready for its end
+	Enterable bool  // others may enter the sandbox while it runs
 	Notify    bool  // the caller is told when the namespaces exist
 }
 
@@ -59,7 +60,7 @@ func newCompiler(s Spec, f host.Facts, io Streams, targets, handed []int) *compi
 		Command: s.Command, Inherit: s.Inherit, Limits: s.Limits.Limits, Targets: targets, Terminals: terminals(s, io),
 		Shell: c.context.Shell, Workdir: s.workdir(f, c.context),
 		SharedPID: s.Namespaces.PID == namespaces.Share, NewTime: s.Namespaces.NewTime(), ArgumentPages: f.ArgumentPages, OpenFiles: f.OpenFiles,
-		NoKeys: s.Security.Seccomp.NoKeys(), Reports: s.reportsDenials(),
+		NoKeys: s.Security.Seccomp.NoKeys(), Reports: s.reportsDenials(), Enterable: io.Enterable,
 	}
 	c.setup.Environ = s.environ(f, c.context, c.setup.Workdir)
 	return c

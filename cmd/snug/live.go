@@ -67,6 +67,7 @@ func (v *runVerb) unfound(std streams, err error) {
 const publishAfter = 20 * time.Millisecond
 
 func publish(lock *running.Lock, cmd *snug.Cmd, i snug.Instance, started time.Time) error {
+	cmd.Hold(&i)
 	instance, err := json.Marshal(i)
 	if err == nil {
 		err = lock.Publish(running.Record{Profile: cmd.Spec.Name, Started: started, Command: cmd.Spec.Command.Args, Cgroup: i.Cgroup, Instance: instance})

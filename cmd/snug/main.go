@@ -14,10 +14,12 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 
 	"github.com/snug-sandbox/snug/bwrap"
+	"github.com/snug-sandbox/snug/internal/nofile"
 	"github.com/snug-sandbox/snug/internal/problem"
 )
 
@@ -56,6 +58,11 @@ func calledBwrap(args []string) bool {
 // run is the whole program. Its switch is the only place that decides about
 // exit codes.
 func run(args []string, std streams) int {
+	if nofile.TooFew() {
+		problem.Print(std.err, &problem.Problem{What: "limit of open files", Why: fmt.Sprintf("%d are too few to work with, %d the least", nofile.AtStart[1], nofile.Least),
+			Fix: "ulimit -n 1024, in a shell that may have so many"})
+		return codeFailed
+	}
 	err := dispatch(args, std)
 	var ended *endedError
 	switch {

@@ -35,7 +35,7 @@ func buildHelpers() string {
 		err = os.Chmod(dir, 0o755)
 	}
 	if err == nil {
-		build := exec.Command("go", "build", "-buildvcs=false", "-o", dir, "../snug-image", "../snug-desktop", "../snug-net", ".")
+		build := exec.Command("go", "build", "-buildvcs=false", "-o", dir, "../snug-image", "../snug-net", "../snug-desktop", ".")
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
 		build.Stderr = os.Stderr
 		err = build.Run()

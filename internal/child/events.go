@@ -10,15 +10,16 @@ type EventKind uint8
 
 // Kinds of an Event.
 const (
-	Gone     EventKind = iota // the child's end is closed: Wait will not block for long
-	Done                      // every process has ended but the one that stayed, which is about to; Outcome is complete
-	Started                   // the command was executed
-	Stopped                   // the command was stopped by signal Arg
-	Ended                     // the command has ended, others are waited for
-	Barrier                   // the child waits for Release; Arg is the barrier's number
-	Idle                      // the command has run for the time that Options.Idle gives
-	Terminal                  // Files holds the master end of the sandbox's terminal
-	Listener                  // Files holds the listener of the command's filter (seccomp_unotify(2))
+	Gone      EventKind = iota // the child's end is closed: Wait will not block for long
+	Done                       // every process has ended but the one that stayed, which is about to; Outcome is complete
+	Started                    // the command was executed
+	Stopped                    // the command was stopped by signal Arg
+	Ended                      // the command has ended, others are waited for
+	Barrier                    // the child waits for Release; Arg is the barrier's number
+	Idle                       // the command has run for the time that Options.Idle gives
+	Namespace                  // Files holds the namespace of number Arg that was asked for
+	Terminal                   // Files holds the master end of the sandbox's terminal
+	Listener                   // Files holds the listener of the command's filter (seccomp_unotify(2))
 )
 
 // MsgBarrier, MsgTerminal and MsgListener are the letters with which a program's
@@ -59,6 +60,8 @@ func (p *Process) Receive() Event {
 			return Event{Kind: Done}
 		case MsgBarrier:
 			return Event{Kind: Barrier, Arg: arg, Files: receivedFiles(oob[:oobn])}
+		case msgNamespace:
+			return Event{Kind: Namespace, Arg: arg, Files: receivedFiles(oob[:oobn])}
 		case MsgTerminal:
 			return Event{Kind: Terminal, Files: receivedFiles(oob[:oobn])}
 		case MsgListener:
@@ -111,6 +114,22 @@ func (p *Process) Signal(sig syscall.Signal, group bool) {
 	p.send(op, uint8(sig))
 }
 
+// ShowNamespace asks the process that stays for a namespace, by the name that
+// setns(2) has in /proc/PID/ns. It comes as an Event, if at all.
+func (p *Process) ShowNamespace(name string) {
+	for i, file := range namespaceFiles {
+		if file == name+"\x00" {
+			p.send(opNamespace, uint8(i))
+		}
+	}
+}
+
+// NamespaceName is the name of an Event's namespace.
+func NamespaceName(number int) string {
+	file := namespaceFiles[number&7]
+	return file[:len(file)-1]
+}
+
 // End asks the process that stays to kill everything.
 func (p *Process) End() { p.send(opKillAll, 0) }
 
@@ -126,6 +145,15 @@ func (p *Process) send(op, arg uint8) {
 		// Behind so many messages it would come too late; the end of all messages
 		// means the same.
 		syscall.Shutdown(int(p.fd), syscall.SHUT_WR)
+	}
+}
+
+// Continue continues the process that stays, if it was stopped.
+func (p *Process) Continue() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.PID != 0 && !p.closed {
+		syscall.Kill(p.PID, syscall.SIGCONT)
 	}
 }
 

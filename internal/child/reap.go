@@ -18,15 +18,17 @@ const (
 	opSignal      = 1 // to the command
 	opSignalGroup = 2 // to its process group
 	opKillAll     = 3 // end everything
+	opNamespace   = 4 // send the namespace of that number
 )
 
 // Messages to the supervisor: a letter and a byte.
 const (
-	msgStarted = 's' // the command was executed
-	msgIdle    = 'i' // it has run for a while
-	msgStopped = 't' // it was stopped by the signal
-	msgEnded   = 'e' // it has ended; others are waited for
-	msgDone    = 'd' // nothing is left but the sender, which ends
+	msgStarted   = 's' // the command was executed
+	msgIdle      = 'i' // it has run for a while
+	msgStopped   = 't' // it was stopped by the signal
+	msgEnded     = 'e' // it has ended; others are waited for
+	msgNamespace = 'n' // with a descriptor of the namespace of that number
+	msgDone      = 'd' // nothing is left but the sender, which ends
 )
 
 const (
@@ -101,7 +103,34 @@ func obey(r *region) {
 		signal(r, uintptr(-r.command), sig)
 	case opKillAll:
 		finish(r)
+	case opNamespace:
+		show(r, r.message[1])
 	}
+}
+
+// namespaceFiles are files of /proc/PID/ns, by the numbers that opNamespace has.
+var namespaceFiles = [8]string{"user\x00", "cgroup\x00", "ipc\x00", "uts\x00", "net\x00", "pid\x00", "time_for_children\x00", "mnt\x00"}
+
+// show sends the supervisor a descriptor of a namespace of this process, which
+// nobody else can look at. One that there is not it says nothing about.
+//
+//go:nosplit
+//go:norace
+//go:noinline
+func show(r *region, number uint8) {
+	name := unsafe.Pointer(unsafe.StringData(namespaceFiles[number&7]))
+	fd, _, errno := syscall.RawSyscall6(syscall.SYS_OPENAT, uintptr(r.namespaces), uintptr(name), syscall.O_RDONLY|syscall.O_CLOEXEC, 0, 0, 0)
+	if errno != 0 {
+		return
+	}
+	r.message[0] = msgNamespace
+	m := &r.rights
+	m.text, m.textSize = uint64(uintptr(unsafe.Pointer(&r.message))), 2
+	m.iov, m.iovSize = uint64(uintptr(unsafe.Pointer(&m.text))), 1
+	m.control, m.controlSize = uint64(uintptr(unsafe.Pointer(&m.size))), 24
+	m.size, m.level, m.kind, m.fd = 20, syscall.SOL_SOCKET, syscall.SCM_RIGHTS, int32(fd)
+	syscall.RawSyscall6(syscall.SYS_SENDMSG, ControlFD, uintptr(unsafe.Pointer(m)), msgNoSignal|msgDontWait, 0, 0, 0)
+	closeFD(int32(fd))
 }
 
 //go:nosplit

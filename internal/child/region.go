@@ -52,20 +52,22 @@ type region struct {
 	_          uint32
 
 	// Work space of the reaper.
-	linger   uint64
-	remain   uint64           // live on without the supervisor
-	idle     syscall.Timespec // until the supervisor is told that the command runs on; 0: it is not
-	killer   uint64           // one of the kill… constants
-	command  int64            // pid of the command, as the reaper sees it
-	ended    uint64           // the command has ended
-	polls    [2]pollfd
-	status   int32
-	_        int32
-	usage    syscall.Rusage
-	message  [8]byte
-	buffer   [512]byte
-	sigmask  uint64
-	exitCode uint64
+	linger     uint64
+	remain     uint64           // live on without the supervisor
+	idle       syscall.Timespec // until the supervisor is told that the command runs on; 0: it is not
+	killer     uint64           // one of the kill… constants
+	namespaces uint64           // descriptor of /proc/self/ns, 0: none
+	command    int64            // pid of the command, as the reaper sees it
+	ended      uint64           // the command has ended
+	polls      [2]pollfd
+	status     int32
+	_          int32
+	usage      syscall.Rusage
+	message    [8]byte
+	buffer     [512]byte
+	sigmask    uint64
+	rights     rights
+	exitCode   uint64
 }
 
 // outcome is what the parent reads once the child is gone.
@@ -83,6 +85,18 @@ type outcome struct {
 	total    syscall.Rusage // of all processes that were waited for
 	nnotes   uint64
 	notes    [maxNotes]note
+}
+
+// rights is a message with one descriptor: struct msghdr, its iovec and its control
+// message (sendmsg(2), unix(7)).
+type rights struct {
+	name, nameSize, iov, iovSize, control, controlSize, flags uint64
+
+	text, textSize uint64
+
+	size        uint64
+	level, kind int32
+	fd, _       int32
 }
 
 type note struct {

@@ -22,14 +22,15 @@ const MaxFiles = program.Registers - int(RegFiles) - 23
 
 // Options is what a run of a program needs beside the program.
 type Options struct {
-	Flags     uint64        // clone(2) flags of the first process: its namespaces
-	Files     []int         // descriptors of the caller, given to the program in registers
-	Killer    Killer        // how everything is ended
-	Linger    bool          // wait for all processes, not only for the command
-	Remain    bool          // the same, and whether the supervisor lives or not
-	CgroupFD  int           // directory of the cgroup to start in (CLONE_INTO_CGROUP), or 0
-	Inherited bool          // Files, and all others that are open for the command, are as this program was started with them
-	Idle      time.Duration // an Event of that kind is sent once after this time; 0: never
+	Flags      uint64        // clone(2) flags of the first process: its namespaces
+	Files      []int         // descriptors of the caller, given to the program in registers
+	Killer     Killer        // how everything is ended
+	Linger     bool          // wait for all processes, not only for the command
+	Remain     bool          // the same, and whether the supervisor lives or not
+	CgroupFD   int           // directory of the cgroup to start in (CLONE_INTO_CGROUP), or 0
+	Inherited  bool          // Files, and all others that are open for the command, are as this program was started with them
+	Namespaces int           // descriptor of the process that stays for the directory of its namespaces, 0: none
+	Idle       time.Duration // an Event of that kind is sent once after this time; 0: never
 }
 
 // Killer says how the process that stays ends all others.
@@ -116,6 +117,7 @@ func (img *image) set(o Options) {
 	if o.Linger {
 		r.linger = 1
 	}
+	r.namespaces = uint64(o.Namespaces)
 	r.idle = syscall.NsecToTimespec(int64(o.Idle))
 	if o.Remain {
 		r.remain = 1

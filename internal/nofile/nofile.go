@@ -7,6 +7,13 @@ package nofile
 // AtStart is the soft and the hard limit (RLIMIT_NOFILE, getrlimit(2)).
 var AtStart = read()
 
+// Least is how many are needed to begin with: with fewer Go's runtime may end the
+// program with a trace, and what there is to see of others is not found.
+const Least = 16
+
+// TooFew reports whether there are fewer.
+func TooFew() bool { return AtStart[1] > 0 && AtStart[1] < Least }
+
 func read() (limit [2]uint64) {
 	prlimit(&limit)
 	return limit

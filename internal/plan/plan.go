@@ -28,6 +28,8 @@ type Plan struct {
 	// that an overlay keeps its changes in cannot be used again before.
 	Settle bool
 
+	NamespacesFD int // of the process that stays: the directory of its namespaces, 0: none
+
 	Files    []int  // numbers that the caller's descriptors get inside, in the order in which they are handed to the program
 	Terminal bool   // the program makes a terminal and sends its master end
 	Replaced []int  // of Files: the terminal takes their place inside
