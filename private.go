@@ -44,15 +44,14 @@ type NetworkResult struct {
 type privateNetwork struct {
 	helper  *Cmd // in a sandbox of its own
 	control *os.File
-	send    *json.Encoder
+	sending sync.Mutex
 	changes string // the name of the abstract socket that takes changes
 
-	ready    chan network.Message
-	gone     chan struct{} // no more messages will come
-	mu       sync.Mutex
-	result   NetworkResult
-	finished bool // the list of contacts is there
-	ending   bool
+	ready  chan network.Message
+	gone   chan struct{} // no more messages will come
+	mu     sync.Mutex
+	result NetworkResult
+	ending bool
 }
 
 // takeNetwork starts the helper on the interface that the child made, and waits
@@ -72,7 +71,9 @@ func (c *Cmd) takeNetwork(device *os.File) error {
 		if m.Kind == network.Failed {
 			return &problem.Problem{What: m.What, Why: m.Why, Fix: m.Fix}
 		}
+		n.mu.Lock()
 		n.result.Published = m.Published
+		n.mu.Unlock()
 		return nil
 	case <-timeout.C:
 	case <-n.gone:
@@ -87,7 +88,8 @@ func startNetwork(config network.Config, device *os.File) (*privateNetwork, erro
 	if err != nil {
 		return nil, &problem.Problem{What: "network.mode = \"private\"", Why: err.Error(), Err: err}
 	}
-	// Package unix makes this call in a way that brings wrappers of the child's own calls into the program.
+	// Package unix makes this call in a way that brings wrappers of the child's own
+	// calls into the program.
 	pair, err := syscall.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
@@ -96,7 +98,6 @@ func startNetwork(config network.Config, device *os.File) (*privateNetwork, erro
 	defer theirs.Close()
 	unix.SetNonblock(pair[0], true)
 	n := &privateNetwork{control: os.NewFile(uintptr(pair[0]), "control"), ready: make(chan network.Message, 1), gone: make(chan struct{})}
-	n.send = json.NewEncoder(n.control)
 	n.helper = Command(helperSpec(path), helperPlace, "serve")
 	n.helper.helps = true
 	n.helper.Files = map[int]*os.File{3: theirs, 4: device}
@@ -108,7 +109,7 @@ func startNetwork(config network.Config, device *os.File) (*privateNetwork, erro
 		n.control.Close()
 		return nil, helperProblem(path, err)
 	}
-	n.send.Encode(network.Order{Config: config})
+	n.tell(network.Order{Config: config})
 	return n, nil
 }
 
@@ -174,13 +175,20 @@ func (n *privateNetwork) read(c *Cmd) {
 			n.refused(c, m)
 		case network.Finished:
 			n.mu.Lock()
-			n.result.Reached, n.result.Refused, n.finished = nil, nil, true
+			n.result.Reached, n.result.Refused = nil, nil
 			for _, contact := range m.Contacts {
 				n.note(contact)
 			}
 			n.mu.Unlock()
 		}
 	}
+}
+
+// tell sends the helper a line. One that is gone is found out by reading.
+func (n *privateNetwork) tell(line any) {
+	n.sending.Lock()
+	defer n.sending.Unlock()
+	json.NewEncoder(n.control).Encode(line)
 }
 
 // note files a contact; the caller holds the lock.
@@ -200,7 +208,7 @@ func (n *privateNetwork) refused(c *Cmd, m network.Message) {
 	if pid := c.PID(); pid != 0 {
 		contact.Program = running.SocketOwner(pid, protocolOf(contact.Protocol), m.Source)
 	}
-	n.send.Encode(network.Reply{Program: contact.Program})
+	n.tell(network.Reply{Program: contact.Program})
 	n.mu.Lock()
 	n.note(contact)
 	n.mu.Unlock()
@@ -236,7 +244,7 @@ func (n *privateNetwork) finish() *NetworkResult {
 	n.mu.Lock()
 	n.ending = true
 	n.mu.Unlock()
-	n.send.Encode(network.Reply{Finish: true})
+	n.tell(network.Reply{Finish: true})
 	timeout := time.NewTimer(netFarewell)
 	defer timeout.Stop()
 	select {

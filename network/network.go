@@ -30,9 +30,10 @@ type Config struct {
 	// Allow is what can be reached: names ("example.org", "*.debian.org"),
 	// addresses and ranges ("10.0.0.0/8", "2001:db8::/32"), or "*", each with a
 	// port or a range of ports and a protocol ("example.org:443", "*:8000-8010/udp").
-	// A name stands for what Snug's own resolver gives for it, and for TLS and
-	// HTTP that say this name; it is TCP unless it says /udp. A range without port and protocol is
-	// all of it. Default: everything. Once there is an entry all else is refused.
+	// A name stands for what Snug's own resolver gives for it, and for TLS and HTTP
+	// that say this name; it is TCP unless it says /udp. Addresses, ranges and "*"
+	// without port and protocol are all of it. Default: everything. Once there is
+	// an entry all else is refused.
 	Allow []string `toml:"allow"`
 	// Deny is refused, whatever Allow says; it is written in the same way.
 	Deny []string `toml:"deny"`
@@ -48,7 +49,8 @@ type Config struct {
 	// host's /etc/resolv.conf.
 	DNS []string `toml:"dns"`
 	// MTU is the largest packet of the interface inside, in bytes, from 1280 to
-	// 65520. Default: 65520, and 1500 where a bandwidth is held. Packets to the world outside are the host's and have its size.
+	// 65520. Default: 65520, and 1500 where a bandwidth is held. Packets to the
+	// world outside are the host's and have its size.
 	MTU int64 `toml:"mtu"`
 	// Bandwidth limits what goes through the interface.
 	Bandwidth Bandwidth `toml:"bandwidth"`

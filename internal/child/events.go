@@ -28,7 +28,6 @@ const (
 	MsgBarrier  = 'b'
 	MsgTerminal = 'm'
 	MsgListener = 'l'
-	MsgNetwork  = 'n'
 )
 
 // Event is one message of the child.
