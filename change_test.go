@@ -10,14 +10,17 @@ import (
 // nothing changes no facts.
 func nothing(*host.Facts) {}
 
-// holdUp makes the child of p wait at a barrier, somewhere in the middle of its
-// set-up, until a program outside has ended.
-func holdUp(p *plan.Plan, command []string) {
+// inTheMiddle is a step somewhere in the middle of set-up.
+const inTheMiddle = 20
+
+// holdUp makes the child of p wait at a barrier in front of a step until a
+// program outside has ended.
+func holdUp(p *plan.Plan, step int, command []string) {
 	message := uint64(len(p.Program.Data))
 	p.Program.Data = append(p.Program.Data, child.MsgBarrier, byte(len(p.Barriers)), 0, 0, 0, 0, 0, 0)
 	p.Barriers = append(p.Barriers, plan.Action{Label: "hold the child up", Command: command})
 	at := program.Arg{Value: message, Kind: program.Address}
-	insert(p, 20,
+	insert(p, step,
 		program.Step{Label: "tell", Call: plan.Sendto, Args: []program.Arg{plan.Reg(child.RegControl), at, plan.Num(2), plan.Num(0), plan.Num(0), plan.Num(0)}},
 		program.Step{Label: "wait", Call: plan.Recvfrom, Args: []program.Arg{plan.Reg(child.RegControl), at, plan.Num(2), plan.Num(0), plan.Num(0), plan.Num(0)}, Min: 1},
 	)

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -15,6 +17,7 @@ import (
 
 	"github.com/snug-sandbox/snug"
 	"github.com/snug-sandbox/snug/internal/kerneltest"
+	"github.com/snug-sandbox/snug/internal/program"
 	"github.com/snug-sandbox/snug/namespaces"
 )
 
@@ -146,12 +149,16 @@ func init() {
 		cmd := sh(s, args[1])
 		cmd.Stdout = os.Stdout
 		if len(args) > 2 {
-			// The child waits at a barrier as long as this program runs.
+			// The child waits in front of a step as long as this program runs.
 			p, err := cmd.CompileAs(nothing)
 			if err != nil {
 				return err
 			}
-			holdUp(p, args[2:])
+			step, err := strconv.Atoi(args[2])
+			if err != nil {
+				return err
+			}
+			holdUp(p, step, args[3:])
 			err = cmd.StartChanged(p)
 			return errors.Join(err, cmd.Wait())
 		}
@@ -179,23 +186,43 @@ func TestKillingTheSupervisorEndsAStoppedCommand(t *testing.T) {
 	})
 }
 
+// Killed while the child waits in front of each step that builds the sandbox.
 func TestKillingTheSupervisorDuringSetUp(t *testing.T) {
 	forEachKind(t, func(t *testing.T, s snug.Spec) {
-		super, out := supervise(t, kindOf(s), "sleep 1000", "sh", "-c", "echo held up >/proc/$PPID/fd/1; exec sleep 2000")
-		expectOutput(t, out, "held up")
-		super.Process.Kill()
-		super.Wait()
-		// The barrier's own program is an orphan too.
-		eventually(t, "the barrier's program", func() bool {
-			for _, pid := range children(t) {
-				words, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-				if string(words) == "sleep\x002000\x00" {
-					return unix.Kill(pid, unix.SIGKILL) == nil
-				}
+		p := compiled(t, s)
+		forks := slices.IndexFunc(p.Program.Steps, func(s program.Step) bool { return s.Fork || s.Exec })
+		held := 0
+		for step := range forks {
+			// The first closes the parent's end of the socket by which the child
+			// would not see the parent's end before.
+			if step == 0 || mayBeSkipped(&p.Program, step) {
+				continue
 			}
-			return false
-		})
-		reapOrphans(t)
+			held++
+			super, out := supervise(t, kindOf(s), "sleep 1000", strconv.Itoa(step), "sh", "-c", "echo held up >/proc/$PPID/fd/1; exec sleep 2000")
+			expectOutput(t, out, "held up")
+			super.Process.Kill()
+			super.Wait()
+			endBarrier(t)
+			reapOrphans(t)
+		}
+		if held < 20 {
+			t.Errorf("only %d steps were held up", held)
+		}
+	})
+}
+
+// endBarrier kills the program of a barrier, which is an orphan, too.
+func endBarrier(t *testing.T) {
+	t.Helper()
+	eventually(t, "the barrier's program", func() bool {
+		for _, pid := range children(t) {
+			words, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+			if string(words) == "sleep\x002000\x00" {
+				return unix.Kill(pid, unix.SIGKILL) == nil
+			}
+		}
+		return false
 	})
 }
 

@@ -315,5 +315,3 @@ func TestTheRootIsReadOnly(t *testing.T) {
 }
 
 const units770 = units.FileMode(0o770)
-
-type hostFacts = host.Facts

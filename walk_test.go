@@ -317,7 +317,7 @@ func TestASetUpThatIsKilledSaysSo(t *testing.T) {
 	leavesNothing(t)
 	s := snug.Spec{}
 	p := compiled(t, s)
-	holdUp(p, []string{"sh", "-c", "kill -9 {pid}"})
+	holdUp(p, inTheMiddle, []string{"sh", "-c", "kill -9 {pid}"})
 	_, err := runPlan(s, p)
 	if err == nil || !strings.Contains(err.Error(), "build the sandbox: its process was killed") {
 		t.Errorf("got %v", err)
@@ -333,13 +333,13 @@ func TestABarrierThatFailsSaysWhy(t *testing.T) {
 		"exit 3": "hold the child up: exit status 3",
 	} {
 		p := compiled(t, s)
-		holdUp(p, []string{"sh", "-c", command})
+		holdUp(p, inTheMiddle, []string{"sh", "-c", command})
 		if _, err := runPlan(s, p); err == nil || err.Error() != says {
 			t.Errorf("%q: %v", command, err)
 		}
 	}
 	p := compiled(t, s)
-	holdUp(p, []string{"/no/such/helper"})
+	holdUp(p, inTheMiddle, []string{"/no/such/helper"})
 	if _, err := runPlan(s, p); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a helper that does not exist: %v", err)
 	}

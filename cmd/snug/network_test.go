@@ -69,7 +69,6 @@ func TestNetwork(t *testing.T) {
 // world is what plays the world outside.
 type world struct {
 	dir   string
-	roots *x509.CertPool
 	snug  string
 	names map[string][]netip.Addr
 	asked chan string

@@ -12,7 +12,7 @@ must=userns,proc,overlay,net,mqueue,timens,subid,pty,cgroup2,cpu,cpuset,io
 # of bubblewrap.
 elsewhere='^TestScripts$/^(completion_|man_page|run_exit_code|image_)|^TestSameAsBubblewrap$'
 elsewhere+='|^Test(EveryErrnoOfEveryStepIsTold|EveryStepThatIsRefusedIsNamed|AcceptedRefusalsLeadOn|LinksInATreeLeadNoMountOutOfIt|LinksInPlaceOfStandardDirectories'
-elsewhere+='|ManyAtOnce|TwoThousandBindsWithFewDescriptors|EveryStepOfEnteringFails|ATreeThatChangesDuringSetUp|NamesOfAllKinds|GoldenPlans|GoldenPlansOnOtherHosts)$'
+elsewhere+='|ManyAtOnce|KillingTheSupervisorDuringSetUp|TwoThousandBindsWithFewDescriptors|EveryStepOfEnteringFails|ATreeThatChangesDuringSetUp|NamesOfAllKinds|GoldenPlans|GoldenPlansOnOtherHosts)$'
 
 # verdict prints go test's line for a package.
 verdict() {
