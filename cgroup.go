@@ -75,13 +75,8 @@ func (c *Cmd) delegated(f host.Facts) (host.Facts, error) {
 		return f, nil
 	}
 	if err := c.Delegate(); err != nil {
-		switch {
-		case f.CgroupDir == "":
+		if f.CgroupDir == "" {
 			f.CgroupWhy += "; and " + err.Error()
-		case f.CgroupManaged:
-			// Systemd takes the controllers away again when it next starts a unit.
-			f.CgroupWhy = "no delegation: " + f.CgroupDir + " may be written, but is systemd's own; and " + err.Error()
-			f.CgroupDir, f.CgroupControllers = "", nil
 		}
 		return f, nil
 	}
