@@ -7,15 +7,16 @@ import (
 	"strings"
 )
 
-// presets are the hosts that a package manager needs.
+// presets are the hosts that a package manager needs. Where a project has several
+// under its domain, mirrors among them, it is the domain.
 var presets = map[string][]string{
-	"@npm":    {"registry.npmjs.org:443", "registry.yarnpkg.com:443", "nodejs.org:443"},
+	"@npm":    {"*.npmjs.org:443", "*.yarnpkg.com:443", "nodejs.org:443"},
 	"@pypi":   {"pypi.org:443", "files.pythonhosted.org:443"},
-	"@go":     {"proxy.golang.org:443", "sum.golang.org:443", "storage.googleapis.com:443", "go.dev:443", "dl.google.com:443"},
+	"@go":     {"*.golang.org:443", "storage.googleapis.com:443", "go.dev:443", "dl.google.com:443"},
 	"@crates": {"crates.io:443", "index.crates.io:443", "static.crates.io:443", "static.rust-lang.org:443"},
 	"@apt": {
 		"archive.ubuntu.com:80", "azure.archive.ubuntu.com:80", "security.ubuntu.com:80", "ports.ubuntu.com:80",
-		"deb.debian.org:80", "deb.debian.org:443", "security.debian.org:80", "security.debian.org:443",
+		"*.debian.org:80", "*.debian.org:443",
 	},
 	"@github": {
 		"github.com:443", "api.github.com:443", "codeload.github.com:443", "objects.githubusercontent.com:443",

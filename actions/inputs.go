@@ -214,7 +214,7 @@ func (r *inputReader) hosts(name string) []string {
 	for _, word := range words(r.get(name)) {
 		hosts, why := expandHost(word)
 		if why != "" {
-			r.bad(name, fmt.Sprintf("%q %s", word, why), name+": registry.npmjs.org:443, or one of "+strings.Join(presetNames(), ", "))
+			r.bad(name, fmt.Sprintf("%q %s", word, why), name+": registry.example.org:443, or one of "+strings.Join(presetNames(), ", "))
 			continue
 		}
 		list = append(list, hosts...)
