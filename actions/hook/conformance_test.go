@@ -27,32 +27,8 @@ func TestMain(m *testing.M) {
 	if slices.Contains([]string{"hold", "publish", "pause", "forward"}, os.Args[len(os.Args)-1]) {
 		os.Exit(2) // this is no helper
 	}
-	programs = os.Getenv("SNUG_TEST_PROGRAMS")
-	if programs == "" {
-		programs = build()
-		defer os.RemoveAll(programs)
-	}
+	programs = kerneltest.Programs("SNUG_TEST_PROGRAMS", "../../cmd/snug", "../../cmd/snug-actions", "../../cmd/snug-image")
 	kerneltest.Main(m)
-}
-
-// build builds the programs before the tests become an ordinary user's.
-func build() string {
-	dir, err := os.MkdirTemp("", "snug-programs-")
-	if err == nil {
-		err = os.Chmod(dir, 0o755)
-	}
-	if err == nil {
-		cmd := exec.Command("go", "build", "-buildvcs=false", "-o", dir, "../../cmd/snug", "../../cmd/snug-actions", "../../cmd/snug-image")
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-		cmd.Stderr = os.Stderr
-		err = cmd.Run()
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "the programs cannot be built:", err)
-		os.Exit(2)
-	}
-	os.Setenv("SNUG_TEST_PROGRAMS", dir)
-	return dir
 }
 
 // runner is a runner's directory with a fresh home, and what it would do.

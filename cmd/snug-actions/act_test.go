@@ -3,7 +3,6 @@ package main
 import (
 	"archive/tar"
 	"bytes"
-	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -20,32 +19,8 @@ import (
 var programs string
 
 func TestMain(m *testing.M) {
-	programs = os.Getenv("SNUG_TEST_PROGRAMS")
-	if programs == "" {
-		programs = build()
-		defer os.RemoveAll(programs)
-	}
+	programs = kerneltest.Programs("SNUG_TEST_PROGRAMS", "../snug", ".", "../snug-image")
 	kerneltest.Main(m)
-}
-
-// build builds the programs before the tests become an ordinary user's.
-func build() string {
-	dir, err := os.MkdirTemp("", "snug-programs-")
-	if err == nil {
-		err = os.Chmod(dir, 0o755)
-	}
-	if err == nil {
-		cmd := exec.Command("go", "build", "-buildvcs=false", "-o", dir, "../snug", ".", "../snug-image")
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-		cmd.Stderr = os.Stderr
-		err = cmd.Run()
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "the programs cannot be built:", err)
-		os.Exit(2)
-	}
-	os.Setenv("SNUG_TEST_PROGRAMS", dir)
-	return dir
 }
 
 // act runs a workflow of testdata in a repository of its own, with no Docker and

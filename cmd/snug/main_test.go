@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"strconv"
@@ -15,37 +14,12 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	dir := buildHelpers()
+	// This binary also plays snug, which builds nothing.
+	if len(os.Args) > 0 && strings.HasSuffix(os.Args[0], ".test") {
+		kerneltest.Programs("SNUG_LIBEXEC", "../snug-image", "../snug-net", "../snug-desktop", ".")
+	}
 	kerneltest.Drop()
-	if dir != "" {
-		defer os.RemoveAll(dir)
-	}
-	testscript.Main(m, map[string]func(){"snug": main})
-}
-
-// buildHelpers builds the helper programs that the scripts need, before the
-// tests become an ordinary user's, who may not read the caller's caches. It
-// returns the directory to remove.
-func buildHelpers() string {
-	if len(os.Args) == 0 || !strings.HasSuffix(os.Args[0], ".test") || os.Getenv("SNUG_LIBEXEC") != "" {
-		return ""
-	}
-	dir, err := os.MkdirTemp("", "snug-libexec-")
-	if err == nil {
-		err = os.Chmod(dir, 0o755)
-	}
-	if err == nil {
-		build := exec.Command("go", "build", "-buildvcs=false", "-o", dir, "../snug-image", "../snug-net", "../snug-desktop", ".")
-		build.Env = append(os.Environ(), "CGO_ENABLED=0")
-		build.Stderr = os.Stderr
-		err = build.Run()
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "the helper programs cannot be built:", err)
-		os.Exit(2)
-	}
-	os.Setenv("SNUG_LIBEXEC", dir)
-	return dir
+	testscript.Main(kerneltest.Tests{M: m}, map[string]func(){"snug": main})
 }
 
 // TestScripts runs testdata/VERB_BEHAVIOUR.txtar.

@@ -26,7 +26,7 @@ const rootEnv = "SNUG_TEST_ROOT"
 // when root started them, and exits with their status.
 func Main(m *testing.M) {
 	Drop()
-	os.Exit(m.Run())
+	os.Exit(Tests{M: m}.Run())
 }
 
 // Drop is the first half of Main, for a TestMain that does more. It returns at
@@ -43,7 +43,7 @@ func Drop() {
 		fmt.Fprintf(os.Stderr, "kerneltest: cannot run the tests as %s: %v\n", TestUser, err)
 		status = 2
 	}
-	os.Exit(status)
+	exit(status)
 }
 
 // isTestRun tells a run of the tests from the test binary playing another
