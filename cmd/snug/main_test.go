@@ -32,6 +32,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"code": exitCode},
 		Setup: func(env *testscript.Env) error {
+			kerneltest.InTime(env.T())
 			env.Setenv("COLUMNS", "80")
 			env.Setenv("LC_ALL", "C")
 			env.Setenv("SNUG_LIBEXEC", os.Getenv("SNUG_LIBEXEC"))

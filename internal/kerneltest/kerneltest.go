@@ -14,15 +14,21 @@
 // SNUG_TEST_MUST names features, separated by commas, or "all": a test that
 // would skip for want of one of them fails instead. Continuous integration
 // sets it, so that a broken feature does not hide behind a skip.
+//
+// SNUG_TEST_UNTIL is a time in seconds since 1970 after which no test starts that
+// calls Require or InTime: they skip and say so. An emulated machine that runs as
+// many of the tests as there is time for sets it.
 package kerneltest
 
 import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // Features are the names that Require, Probe and Condition know:
@@ -57,6 +63,7 @@ func Require(t testing.TB, features ...string) {
 	if os.Getuid() == 0 && os.Getenv(rootEnv) == "" && !onlyOneID() {
 		t.Fatalf("the test runs as root, where most refusals of the kernel cannot be seen: call kerneltest.Main in TestMain")
 	}
+	InTime(t)
 	for _, name := range features {
 		ok, err := Condition(name)
 		if err != nil {
@@ -65,6 +72,14 @@ func Require(t testing.TB, features ...string) {
 		if !ok {
 			t.Skipf("needs %s: %v", name, Probe(name))
 		}
+	}
+}
+
+// InTime skips the test when SNUG_TEST_UNTIL has passed.
+func InTime(t interface{ Skip(...any) }) {
+	end, err := strconv.ParseInt(os.Getenv("SNUG_TEST_UNTIL"), 10, 64)
+	if err == nil && time.Now().Unix() >= end {
+		t.Skip("the time for the tests on this machine is over")
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -28,9 +29,15 @@ type event struct {
 type report struct {
 	out    io.Writer
 	said   map[string][]string // by package and test
-	skips  []string
+	skips  []skipped
 	failed bool
 }
+
+// skipped is a test that did not run.
+type skipped struct{ pkg, test, reason string }
+
+// many is how many tests may skip for one reason before they are only counted.
+const many = 20
 
 func main() {
 	ok, err := write(os.Stdout, os.Stdin)
@@ -112,6 +119,9 @@ func (r *report) tell(key string) {
 	delete(r.said, key)
 }
 
+// saysNothing matches the place of a message that is empty.
+var saysNothing = regexp.MustCompile(`^\S+\.go:\d+:$`)
+
 // skip keeps the reason, which is the last thing that a skipped test says
 // before the framework's own line.
 func (r *report) skip(key string, e event) {
@@ -122,11 +132,11 @@ func (r *report) skip(key string, e event) {
 	reason := "no reason given"
 	for _, text := range r.said[key] {
 		text = strings.TrimSpace(text)
-		if text != "" && !strings.HasPrefix(text, "===") && !strings.HasPrefix(text, "---") {
+		if text != "" && !strings.HasPrefix(text, "===") && !strings.HasPrefix(text, "---") && !saysNothing.MatchString(text) {
 			reason = text
 		}
 	}
-	r.skips = append(r.skips, fmt.Sprintf("%s %s: %s", e.Package, e.Test, reason))
+	r.skips = append(r.skips, skipped{e.Package, e.Test, reason})
 	delete(r.said, key)
 }
 
@@ -145,7 +155,18 @@ func (r *report) writeSkips() {
 		return
 	}
 	fmt.Fprintf(r.out, "%d skipped:\n", len(r.skips))
+	tests := map[skipped]int{} // by package and reason
 	for _, s := range r.skips {
-		fmt.Fprintln(r.out, "  "+s)
+		tests[skipped{pkg: s.pkg, reason: s.reason}]++
+	}
+	for _, s := range r.skips {
+		reason := skipped{pkg: s.pkg, reason: s.reason}
+		switch n := tests[reason]; {
+		case n > many:
+			fmt.Fprintf(r.out, "  %s %d tests: %s\n", s.pkg, n, s.reason)
+			tests[reason] = 0
+		case n > 0:
+			fmt.Fprintf(r.out, "  %s %s: %s\n", s.pkg, s.test, s.reason)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -71,5 +72,25 @@ func TestForeignOutputIsShown(t *testing.T) {
 	ok, _ := write(&out, strings.NewReader("go: downloading something\n"))
 	if !ok || !strings.HasPrefix(out.String(), "go: downloading something\n") {
 		t.Errorf("got %v, %q", ok, out.String())
+	}
+}
+
+func TestManySkipsAreCounted(t *testing.T) {
+	var in, out strings.Builder
+	for i := range many + 2 {
+		reason := "a_test.go:3: no time"
+		if i == 1 {
+			reason = "a_test.go:4: something else"
+		}
+		fmt.Fprintf(&in, `{"Action":"output","Package":"m/a","Test":"Test%d","Output":"    %s\n"}`+"\n", i, reason)
+		fmt.Fprintf(&in, `{"Action":"output","Package":"m/a","Test":"Test%d","Output":"    a_test.go:9: \n"}`+"\n", i)
+		fmt.Fprintf(&in, `{"Action":"skip","Package":"m/a","Test":"Test%d"}`+"\n", i)
+	}
+	if ok, err := write(&out, strings.NewReader(in.String())); !ok || err != nil {
+		t.Errorf("got %v, %v", ok, err)
+	}
+	want := fmt.Sprintf("%d skipped:\n  m/a %d tests: a_test.go:3: no time\n  m/a Test1: a_test.go:4: something else\n", many+2, many+1)
+	if out.String() != want {
+		t.Errorf("got %q, want %q", out.String(), want)
 	}
 }
