@@ -265,10 +265,10 @@ func TestPullGoesOnAfterABrokenConnection(t *testing.T) {
 }
 
 func TestPullOfWrongContent(t *testing.T) {
-	evil := false
+	var evil atomic.Bool
 	host := serve(t, func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if !evil || !strings.Contains(r.URL.Path, "/blobs/") || r.Method != http.MethodGet {
+			if !evil.Load() || !strings.Contains(r.URL.Path, "/blobs/") || r.Method != http.MethodGet {
 				h.ServeHTTP(w, r)
 				return
 			}
@@ -280,7 +280,7 @@ func TestPullOfWrongContent(t *testing.T) {
 		})
 	})
 	push(t, host+"/tool", imageOf(t, "amd64", layerOf(t, "x")))
-	evil = true
+	evil.Store(true)
 	store := filepath.Join(t.TempDir(), "store")
 	if out, err := program(t, store, "pull", "--platform=linux/amd64", host+"/tool"); err == nil {
 		t.Error(out)
