@@ -9,6 +9,9 @@ import (
 	"unicode/utf8"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/snug-sandbox/snug/internal/problem"
+	"github.com/snug-sandbox/snug/internal/running"
 )
 
 type psVerb struct {
@@ -52,6 +55,9 @@ type psRow struct {
 
 func (v *psVerb) do(std streams) error {
 	all := allLive()
+	if dir := running.Distrusted(); dir != "" {
+		fmt.Fprintf(std.err, "snug: note: sandboxes of this $XDG_RUNTIME_DIR are not listed: others may write to %s\n  try: chmod go-w %s\n", problem.Printable(dir), shellWord(dir))
+	}
 	switch {
 	case v.quiet:
 		for _, l := range all {

@@ -2,6 +2,7 @@ package running
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -35,7 +36,20 @@ func directory() (string, error) {
 			return dir, nil
 		}
 	}
+	if dir := Distrusted(); dir != "" {
+		return "", fmt.Errorf("others may write to %s, which is $XDG_RUNTIME_DIR; chmod go-w mends that", dir)
+	}
 	return "", errors.New("there is no directory for it: neither $XDG_RUNTIME_DIR nor /run/user nor /tmp has room for one that is the caller's alone")
+}
+
+// Distrusted returns the $XDG_RUNTIME_DIR of the caller's own choice where others
+// may write, so that no record is kept there; "" is none.
+func Distrusted() string {
+	dir := filepath.Dir(candidates()[0])
+	if !mine(dir) || closed(dir) {
+		return ""
+	}
+	return dir
 }
 
 // known are the directories that hold records of this user.
@@ -53,15 +67,17 @@ func known() []string {
 // another directory in its place: it is the caller's, for the caller alone, and
 // so is the one above, or that keeps what is in it from others (the sticky bit).
 func safe(dir string) bool {
-	if !private(dir) {
+	return private(dir) && closed(filepath.Dir(dir))
+}
+
+// closed reports whether only the caller and root can replace what is in dir.
+func closed(dir string) bool {
+	var st unix.Stat_t
+	if unix.Stat(dir, &st) != nil {
 		return false
 	}
-	var above unix.Stat_t
-	if unix.Stat(filepath.Dir(dir), &above) != nil {
-		return false
-	}
-	trusted := above.Uid == 0 || above.Uid == uint32(os.Geteuid())
-	return trusted && (above.Mode&0o022 == 0 || above.Mode&unix.S_ISVTX != 0)
+	trusted := st.Uid == 0 || st.Uid == uint32(os.Geteuid())
+	return trusted && (st.Mode&0o022 == 0 || st.Mode&unix.S_ISVTX != 0)
 }
 
 func private(dir string) bool {
