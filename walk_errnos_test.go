@@ -88,7 +88,7 @@ func builtIns(t *testing.T) []walk {
 		if err != nil {
 			t.Fatal(err)
 		}
-		all = append(all, walk{"profile " + e.Name, loaded.Spec})
+		all = append(all, walk{"profile " + e.Name, loaded.Spec, nothing})
 	}
 	return all
 }
@@ -100,7 +100,7 @@ func TestEveryErrnoHasAMessage(t *testing.T) {
 	kerneltest.Require(t, "userns", "proc", "overlay")
 	told := map[string]bool{}
 	for _, w := range append(walks(t), builtIns(t)...) {
-		p := compiled(t, w.spec)
+		p := w.compiled(t)
 		for i := range p.Program.Steps {
 			step := &p.Program.Steps[i]
 			if told[step.Label] || step.Exec {

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/snug-sandbox/snug"
+	"github.com/snug-sandbox/snug/internal/host"
 	"github.com/snug-sandbox/snug/internal/kerneltest"
 	"github.com/snug-sandbox/snug/internal/plan"
 	"github.com/snug-sandbox/snug/internal/problem"
@@ -27,8 +28,18 @@ import (
 
 // walk is a spec to walk through.
 type walk struct {
-	name string
-	spec snug.Spec
+	name   string
+	spec   snug.Spec
+	change func(*host.Facts)
+}
+
+func (w walk) compiled(t *testing.T) *plan.Plan {
+	t.Helper()
+	p, err := snug.Command(w.spec, "true").CompileAs(w.change)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
 }
 
 // walks are specs whose plans hold, together, every kind of step.
@@ -43,7 +54,7 @@ func walks(t *testing.T) []walk {
 	with := func(name string, change func(*snug.Spec)) {
 		s := snug.Spec{}
 		change(&s)
-		all = append(all, walk{name, s})
+		all = append(all, walk{name, s, nothing})
 	}
 	with("default", func(s *snug.Spec) {})
 	with("host", func(s *snug.Spec) {
@@ -82,6 +93,7 @@ func walks(t *testing.T) []walk {
 		s.Identity.Map = userns.MapRoot
 		s.Namespaces.Domainname = "domain"
 	})
+	all = append(all, walk{"program", snug.Spec{}, forgetful(t)})
 	if kerneltest.Probe("timens") == nil {
 		with("time", func(s *snug.Spec) { s.Namespaces.MonotonicOffset = units.Duration(5e9) })
 	}
@@ -169,11 +181,7 @@ func mayBeSkipped(p *program.Program, i int) bool {
 
 func compiled(t *testing.T, s snug.Spec) *plan.Plan {
 	t.Helper()
-	p, err := snug.Command(s, "true").CompileAs(nothing)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
+	return walk{spec: s, change: nothing}.compiled(t)
 }
 
 func runPlan(s snug.Spec, p *plan.Plan) (*snug.Result, error) {
@@ -243,7 +251,7 @@ func TestEveryStepThatIsRefusedIsNamed(t *testing.T) {
 	turn, seen := 0, picked{}
 	for _, w := range append(walks(t), builtIns(t)...) {
 		t.Run(w.name, func(t *testing.T) {
-			s, whole := w.spec, withFailingCalls(compiled(t, w.spec))
+			s, whole := w.spec, withFailingCalls(w.compiled(t))
 			p := &whole.Program
 			if r, err := runPlan(s, whole); err != nil {
 				t.Fatalf("unchanged: %v %+v", err, r)
@@ -307,7 +315,7 @@ func TestAcceptedRefusalsLeadOn(t *testing.T) {
 	for _, w := range walks(t) {
 		s := w.spec
 		t.Run(w.name, func(t *testing.T) {
-			p := compiled(t, s)
+			p := w.compiled(t)
 			before := takeTraces(t)
 			var tries []func() int
 			for i, step := range p.Program.Steps {
