@@ -2,6 +2,7 @@ package snug
 
 import (
 	"context"
+	"syscall"
 
 	"github.com/snug-sandbox/snug/internal/child"
 	"github.com/snug-sandbox/snug/internal/host"
@@ -46,3 +47,10 @@ func (c *Cmd) EnterChanged(p *plan.Plan) error {
 
 // SetContext makes c end with ctx.
 func (c *Cmd) SetContext(ctx context.Context) { c.ctx = ctx }
+
+// FailedStep is the error of a plan whose step fails with an errno.
+func FailedStep(s Spec, p *plan.Plan, step int, errno syscall.Errno) error {
+	c := Command(s, "true")
+	c.plan = p
+	return c.setupFailed(child.Outcome{Failed: step, Errno: errno}, "")
+}

@@ -12,6 +12,8 @@ import (
 	"github.com/snug-sandbox/snug"
 	"github.com/snug-sandbox/snug/internal/kerneltest"
 	"github.com/snug-sandbox/snug/internal/plan"
+	"github.com/snug-sandbox/snug/internal/problem"
+	"github.com/snug-sandbox/snug/internal/program"
 	"github.com/snug-sandbox/snug/profiles"
 )
 
@@ -61,48 +63,61 @@ func withFailingCalls(p *plan.Plan) *plan.Plan {
 	return &b.Plan
 }
 
-// failStep runs a plan whose step i fails with errno.
-func failStep(t *testing.T, s snug.Spec, p *plan.Plan, i int, errno syscall.Errno) {
-	t.Helper()
-	changed, _ := refuse(p, i, refuseENOSYS, false)
-	changed.Program.Steps[i].Call.Nr = fails + uint32(errno)
-	_, err := runPlan(s, changed)
-	step := p.Program.Steps[i]
-	failed := new(snug.StepError)
-	switch {
-	case err == nil && mayBeSkipped(&p.Program, i):
-	case !errors.As(err, &failed) || failed.Step != i || failed.Errno != errno:
-		t.Errorf("step %d (%s) fails with %v: %v", i, step.Label, errno, err)
-	case !strings.Contains(err.Error(), step.Label):
-		t.Errorf("step %d (%s) fails with %v: the message %q does not name it", i, step.Label, errno, err)
+// failingSteps is the number of steps that withFailingCalls puts first.
+const failingSteps = 2
+
+// failsWith has step i fail with errno. What comes after the command's own filter
+// gets that one's ENOSYS.
+func failsWith(p *program.Program, i int, errno syscall.Errno) refusal {
+	if p.Steps[i].Exec {
+		return refuseENOSYS
 	}
+	return refusal{errno, func(_ *program.Program, s *program.Step) { s.Call.Nr = fails + uint32(errno) }}
 }
 
-func TestEveryErrnoOfEveryStepIsTold(t *testing.T) {
-	kerneltest.Require(t, "userns", "proc")
-	before, walked := takeTraces(t), map[string]bool{}
-	for _, name := range []string{"default", "strict", "shell", "build"} {
-		loaded, err := profiles.Load(profiles.Default(), name)
+// builtIns are the built-in profiles.
+func builtIns(t *testing.T) []walk {
+	t.Helper()
+	list, err := profiles.List(profiles.Inputs{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []walk
+	for _, e := range list {
+		loaded, err := profiles.Load(profiles.Default(), e.Name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		p := withFailingCalls(compiled(t, loaded.Spec))
-		if _, err := runPlan(loaded.Spec, p); err != nil {
-			t.Fatalf("%s, unchanged: %v", name, err)
-		}
+		all = append(all, walk{"profile " + e.Name, loaded.Spec, nothing})
+	}
+	return all
+}
+
+// What is said of every step, should the kernel refuse it. That the kernel does
+// is TestEveryStepThatIsRefusedIsNamed's; the interpreter treats all errnos alike
+// (TestEveryErrnoEndsTheProgram in internal/child).
+func TestEveryErrnoHasAMessage(t *testing.T) {
+	kerneltest.Require(t, "userns", "proc", "overlay")
+	told := map[string]bool{}
+	for _, w := range append(walks(t), builtIns(t)...) {
+		p := w.compiled(t)
 		for i := range p.Program.Steps {
-			key := p.Program.Steps[i].Label + p.Program.FormatCall(i)
-			// What comes after the command's own filter gets that one's errno.
-			if i < 2 || p.Program.Steps[i].Fork || p.Program.Steps[i].Exec || walked[key] {
+			step := &p.Program.Steps[i]
+			if told[step.Label] || step.Exec {
 				continue
 			}
-			walked[key] = true
+			told[step.Label] = true
 			for _, errno := range walkErrnos {
-				failStep(t, loaded.Spec, p, i, errno)
+				err := snug.FailedStep(w.spec, p, i, errno)
+				failed, says := new(snug.StepError), new(problem.Problem)
+				if !errors.As(err, &failed) || failed.Step != i || failed.Errno != errno || !errors.As(err, &says) ||
+					says.What != step.Label || says.Why == "" || !strings.HasPrefix(err.Error(), step.Label+": ") {
+					t.Errorf("%s, step %d (%s) with %v: %v", w.name, i, step.Label, errno, err)
+				}
 			}
 		}
 	}
-	if left := settle(t, before); left != "" || len(walked) < 100 {
-		t.Errorf("%d steps; left behind: %s", len(walked), left)
+	if len(told) < 100 {
+		t.Errorf("only %d labels", len(told))
 	}
 }

@@ -6,12 +6,15 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/snug-sandbox/snug"
+	"github.com/snug-sandbox/snug/internal/host"
 	"github.com/snug-sandbox/snug/internal/kerneltest"
 	"github.com/snug-sandbox/snug/internal/plan"
 	"github.com/snug-sandbox/snug/internal/problem"
@@ -25,8 +28,18 @@ import (
 
 // walk is a spec to walk through.
 type walk struct {
-	name string
-	spec snug.Spec
+	name   string
+	spec   snug.Spec
+	change func(*host.Facts)
+}
+
+func (w walk) compiled(t *testing.T) *plan.Plan {
+	t.Helper()
+	p, err := snug.Command(w.spec, "true").CompileAs(w.change)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
 }
 
 // walks are specs whose plans hold, together, every kind of step.
@@ -41,7 +54,7 @@ func walks(t *testing.T) []walk {
 	with := func(name string, change func(*snug.Spec)) {
 		s := snug.Spec{}
 		change(&s)
-		all = append(all, walk{name, s})
+		all = append(all, walk{name, s, nothing})
 	}
 	with("default", func(s *snug.Spec) {})
 	with("host", func(s *snug.Spec) {
@@ -80,6 +93,7 @@ func walks(t *testing.T) []walk {
 		s.Identity.Map = userns.MapRoot
 		s.Namespaces.Domainname = "domain"
 	})
+	all = append(all, walk{"program", snug.Spec{}, forgetful(t)})
 	if kerneltest.Probe("timens") == nil {
 		with("time", func(s *snug.Spec) { s.Namespaces.MonotonicOffset = units.Duration(5e9) })
 	}
@@ -167,11 +181,7 @@ func mayBeSkipped(p *program.Program, i int) bool {
 
 func compiled(t *testing.T, s snug.Spec) *plan.Plan {
 	t.Helper()
-	p, err := snug.Command(s, "true").CompileAs(nothing)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
+	return walk{spec: s, change: nothing}.compiled(t)
 }
 
 func runPlan(s snug.Spec, p *plan.Plan) (*snug.Result, error) {
@@ -183,50 +193,96 @@ func runPlan(s snug.Spec, p *plan.Plan) (*snug.Result, error) {
 	return cmd.Result(), err
 }
 
+// kind tells plans apart in which the same step fails in another process, or
+// with others around it.
+func (w walk) kind() string {
+	if key := strings.TrimPrefix(w.name, "terminal "); key == "pid1" || key == "shared" {
+		return key
+	}
+	return ""
+}
+
+// picked chooses the steps to try: of those that do the same for one mount and
+// for another, in plans that run alike, a few. SNUG_TEST_WHOLE=1 chooses all that
+// differ in anything.
+type picked map[string]int
+
+func (seen picked) take(w walk, p *program.Program, i int) bool {
+	verb, _, _ := strings.Cut(p.Steps[i].Label, " ")
+	whole := w.kind() + p.Steps[i].Label + p.FormatCall(i)
+	alike := w.kind() + "\x00" + verb + p.Steps[i].Call.Name
+	seen[whole]++
+	if seen[whole] > 1 {
+		return false
+	}
+	seen[alike]++
+	return seen[alike] <= 3 || os.Getenv("SNUG_TEST_WHOLE") != ""
+}
+
+// side does the tries side by side, but those that share an upper directory.
+func (w walk) side(tries []func() int) int {
+	if w.name == "overlay" {
+		return sideBySide(1, tries)
+	}
+	return sideBySide(8, tries)
+}
+
+// sideBySide returns the sum of what the tries return, of which so many are made
+// at a time: a sandbox waits for the kernel most of its time.
+func sideBySide(workers int, tries []func() int) int {
+	var group sync.WaitGroup
+	var next, sum atomic.Int64
+	for range workers {
+		group.Go(func() {
+			for i := int(next.Add(1)); i <= len(tries); i = int(next.Add(1)) {
+				sum.Add(int64(tries[i-1]()))
+			}
+		})
+	}
+	group.Wait()
+	return int(sum.Load())
+}
+
+// Every step is refused once, with one errno after the other by turns; of every
+// third the call is made before it fails. TestEveryErrnoHasAMessage is about all
+// of them.
 func TestEveryStepThatIsRefusedIsNamed(t *testing.T) {
 	kerneltest.Require(t, "userns", "proc", "overlay")
-	for _, w := range walks(t) {
-		name, s := w.name, w.spec
-		t.Run(name, func(t *testing.T) {
-			p := compiled(t, s)
-			if r, err := runPlan(s, p); err != nil {
+	turn, seen := 0, picked{}
+	for _, w := range append(walks(t), builtIns(t)...) {
+		t.Run(w.name, func(t *testing.T) {
+			s, whole := w.spec, withFailingCalls(w.compiled(t))
+			p := &whole.Program
+			if r, err := runPlan(s, whole); err != nil {
 				t.Fatalf("unchanged: %v %+v", err, r)
 			}
-			before, skipped := takeTraces(t), 0
-			for i := range p.Program.Steps {
-				if walked(name, &p.Program, i) {
+			before := takeTraces(t)
+			var tries []func() int
+			for i := failingSteps; i < len(p.Steps); i++ {
+				if !seen.take(w, p, i) {
 					continue
 				}
-				skipped += walkStep(t, s, p, i, refuseENOSYS)
-				if step := &p.Program.Steps[i]; !step.Fork && !step.Exec && name != "pid1" && name != "shared" {
-					walkStep(t, s, p, i, refuseEIO)
+				how := failsWith(p, i, walkErrnos[turn%len(walkErrnos)])
+				tries = append(tries, func() int { return walkStep(t, s, whole, i, how) })
+				if step := &p.Steps[i]; turn%3 == 0 && !step.Fork && !step.Exec && w.kind() == "" {
+					tries = append(tries, func() int { return walkStep(t, s, whole, i, refuseEIO) })
 				}
-				if left := settle(t, before); left != "" {
-					t.Fatalf("step %d (%s) refused left behind:\n%s", i, p.Program.Steps[i].Label, left)
-				}
+				turn++
 			}
-			t.Logf("%d steps, %d refusals on paths that were not taken", len(p.Program.Steps), skipped)
-			if skipped > len(p.Program.Steps)/2 {
+			skipped := w.side(tries)
+			if left := settle(t, before); left != "" {
+				t.Errorf("refused steps left behind:\n%s", left)
+			}
+			t.Logf("%d steps, %d tries, %d refusals on paths that were not taken", len(p.Steps), len(tries), skipped)
+			if len(tries) > 100 && skipped > len(tries)/2 {
 				t.Error("most steps are on paths that were not taken")
 			}
 		})
 	}
-}
-
-// walked reports whether a step with the same work, in a plan that runs as
-// this one does, was refused already.
-func walked(name string, p *program.Program, i int) bool {
-	key := strings.TrimPrefix(name, "terminal ")
-	if key != "pid1" && key != "shared" {
-		key = ""
+	if turn < 250 {
+		t.Errorf("only %d steps", turn)
 	}
-	key += p.Steps[i].Label + p.FormatCall(i)
-	again := walkedSteps[key]
-	walkedSteps[key] = true
-	return again
 }
-
-var walkedSteps = map[string]bool{}
 
 // walkStep refuses one step, and returns 1 when the run never came to it.
 func walkStep(t *testing.T, s snug.Spec, p *plan.Plan, i int, how refusal) int {
@@ -255,30 +311,35 @@ func walkStep(t *testing.T, s snug.Spec, p *plan.Plan, i int, how refusal) int {
 // Accepted refusals lead on: to the end, or to another step that says why not.
 func TestAcceptedRefusalsLeadOn(t *testing.T) {
 	kerneltest.Require(t, "userns", "proc", "overlay")
+	seen := picked{}
 	for _, w := range walks(t) {
 		s := w.spec
 		t.Run(w.name, func(t *testing.T) {
-			p := compiled(t, s)
+			p := w.compiled(t)
 			before := takeTraces(t)
+			var tries []func() int
 			for i, step := range p.Program.Steps {
+				if step.Exec || step.Accept[0] == 0 || !seen.take(w, &p.Program, i) {
+					continue
+				}
 				for _, how := range refusals {
-					if !slices.Contains(step.Accept[:], how.errno) || step.Exec {
-						continue
-					}
-					changed, _ := refuse(p, i, how, true)
-					r, err := runPlan(s, changed)
-					acceptedStep(t, p, i, how.errno, r, err)
-					if left := settle(t, before); left != "" {
-						t.Fatalf("step %d (%s) refused with %v left behind:\n%s", i, step.Label, how.errno, left)
+					if slices.Contains(step.Accept[:], how.errno) {
+						tries = append(tries, func() int { return acceptedStep(t, s, p, i, how) })
 					}
 				}
+			}
+			w.side(tries)
+			if left := settle(t, before); left != "" {
+				t.Errorf("steps whose refusal is accepted left behind:\n%s", left)
 			}
 		})
 	}
 }
 
-func acceptedStep(t *testing.T, p *plan.Plan, i int, errno syscall.Errno, r *snug.Result, err error) {
+func acceptedStep(t *testing.T, s snug.Spec, p *plan.Plan, i int, how refusal) int {
 	t.Helper()
+	changed, errno := refuse(p, i, how, true)
+	r, err := runPlan(s, changed)
 	step := p.Program.Steps[i]
 	failed := new(snug.StepError)
 	switch {
@@ -290,6 +351,7 @@ func acceptedStep(t *testing.T, p *plan.Plan, i int, errno syscall.Errno, r *snu
 	default:
 		t.Logf("step %d (%s) refused with %v: %v", i, step.Label, errno, err)
 	}
+	return 0
 }
 
 // A step of the process that stays fails when the command runs already.

@@ -35,6 +35,8 @@ type Setup struct {
 
 	Enterable bool // what leads to the namespaces is kept for who enters them later
 
+	Program []child.Mapping // what is mapped of the caller's program, where its file has to be forgotten
+
 	children program.Reg // the list of the reaper's children, 0: not needed
 	own      program.Reg // the directory of its own namespaces, 0: not needed
 	hidden   bool        // PlanHide was called
@@ -148,6 +150,7 @@ func (s Setup) PlanFork(flags uint64, p *plan.Builder) {
 	if s.Inherit != nil {
 		planForget(p)
 	}
+	planForgetProgram(s.Program, p)
 	flags |= unix.CLONE_VFORK | uint64(unix.SIGCHLD)
 	if !s.NewTime {
 		// A process that shares memory cannot be in another time namespace

@@ -90,7 +90,9 @@ package_of() {
 	groff) echo groff-base ;;
 	useradd) echo passwd ;;
 	qemu-system-x86_64) echo qemu-system-x86 ;;
+	qemu-system-aarch64) echo qemu-system-arm ;;
 	mke2fs) echo e2fsprogs ;;
+	xz) echo xz-utils ;;
 	ip) echo iproute2 ;;
 	pgrep) echo procps ;;
 	pasta) echo passt ;;

@@ -1,6 +1,8 @@
 package spec
 
 import (
+	"golang.org/x/sys/unix"
+
 	"github.com/snug-sandbox/snug/internal/child"
 	"github.com/snug-sandbox/snug/internal/host"
 	"github.com/snug-sandbox/snug/internal/nofile"
@@ -16,7 +18,32 @@ func (s Spec) Facts() (host.Facts, error) {
 	f, err := host.Gather(s.wants())
 	f.ArgumentPages[0], f.ArgumentPages[1] = child.ArgumentPages()
 	f.OpenFiles = nofile.AtStart
+	if err == nil && !s.Namespaces.None && !s.wallsFiles(f) && mayChangeProgram(f.UID) {
+		f.Program, err = mapped()
+	}
 	return f, err
+}
+
+// wallsFiles reports whether Landlock keeps the command from the host's files.
+func (s Spec) wallsFiles(f host.Facts) bool {
+	held, _ := landlock.Wall{Files: !s.mayMount()}.On(f.Landlock)
+	return held.Files
+}
+
+// mayChangeProgram reports whether this user may change the file of this program,
+// or its permissions.
+func mayChangeProgram(uid int) bool {
+	const self = "/proc/self/exe"
+	var st unix.Stat_t
+	return uid == 0 || unix.Stat(self, &st) != nil || int(st.Uid) == uid || unix.Access(self, unix.W_OK) == nil
+}
+
+func mapped() (list [][3]uint64, err error) {
+	all, err := child.Mapped()
+	for _, m := range all {
+		list = append(list, [3]uint64{m.At, m.Size, m.Prot})
+	}
+	return list, err
 }
 
 // Plan returns the steps that run s on this machine, without running them. Its

@@ -23,7 +23,7 @@ func (s Spec) Wall(f host.Facts, c mounts.Context, io Streams) landlock.Wall {
 	}
 	w := landlock.Wall{
 		// Landlock forbids every mount to whom it keeps from files.
-		Files:   !s.Security.NestedUserns && s.Security.Bits()&(1<<unix.CAP_SYS_ADMIN) == 0,
+		Files:   !s.mayMount(),
 		Signals: s.Namespaces.PID == namespaces.Share && s.Namespaces.Join.PID == nil,
 		Sockets: s.Namespaces.Net == namespaces.Share && !s.Security.OpenAbstract,
 	}
@@ -45,6 +45,10 @@ func (s Spec) Wall(f host.Facts, c mounts.Context, io Streams) landlock.Wall {
 	}
 	w.Open = openAgain(s, io)
 	return w
+}
+
+func (s Spec) mayMount() bool {
+	return s.Security.NestedUserns || s.Security.Bits()&(1<<unix.CAP_SYS_ADMIN) != 0
 }
 
 // accessOf is what a mount gives beside what all files inside have.

@@ -1,6 +1,7 @@
 package child
 
 import (
+	"encoding/binary"
 	"errors"
 	"os"
 	"strings"
@@ -142,6 +143,77 @@ func TestARefusalEndsTheProgramAndIsNamed(t *testing.T) {
 	b.say("after")
 	if said, o := b.run(t, Options{}); said != "before" || o.Failed != 1 || o.Errno != syscall.EBADF || o.Started {
 		t.Errorf("%q, %+v", said, o)
+	}
+}
+
+// errnos has calls of the numbers from 5000 up fail with the errno that they are
+// above it (seccomp(2)), in the process that runs it and in those that it makes.
+func (b *builder) errnos() {
+	filter := []syscall.SockFilter{
+		{Code: syscall.BPF_LD | syscall.BPF_W | syscall.BPF_ABS},
+		{Code: syscall.BPF_JMP | syscall.BPF_JGE | syscall.BPF_K, Jf: 3, K: 5000},
+		{Code: syscall.BPF_ALU | syscall.BPF_SUB | syscall.BPF_K, K: 5000},
+		{Code: syscall.BPF_ALU | syscall.BPF_OR | syscall.BPF_K, K: 0x50000},
+		{Code: syscall.BPF_RET | syscall.BPF_A},
+		{Code: syscall.BPF_RET | syscall.BPF_K, K: 0x7fff0000},
+	}
+	head, code := b.words(2), b.words(len(filter))
+	b.Data[head.Value] = byte(len(filter))
+	for i, f := range filter {
+		at := b.Data[int(code.Value)+8*i:]
+		binary.LittleEndian.PutUint16(at, f.Code)
+		at[2], at[3] = f.Jt, f.Jf
+		binary.LittleEndian.PutUint32(at[4:], f.K)
+	}
+	b.Relocs = append(b.Relocs, program.Reloc{At: uint32(head.Value) + 8, To: uint32(code.Value)})
+	const noNewPrivs, setFilter, modeFilter = 38, 22, 2
+	b.do(syscall.SYS_PRCTL, num(noNewPrivs), num(1), num(0), num(0), num(0))
+	b.do(syscall.SYS_PRCTL, num(setFilter), num(modeFilter), head)
+}
+
+// A step that fails is named with its errno, whichever that is, in each of the
+// processes and whatever kind of step it is.
+func TestEveryErrnoEndsTheProgram(t *testing.T) {
+	for _, errno := range []syscall.Errno{syscall.EPERM, syscall.EINVAL, syscall.ENOSYS, syscall.EMFILE, syscall.ENOMEM, syscall.EINTR} {
+		fails := num(0)
+		bad := func(b *builder, change func(*program.Step)) int {
+			s := b.do(5000+uint32(errno), fails)
+			change(s)
+			return len(b.Steps) - 1
+		}
+		for name, build := range map[string]func(*builder) int{
+			"plain": func(b *builder) int { return bad(b, func(*program.Step) {}) },
+			"accepts": func(b *builder) int {
+				return bad(b, func(s *program.Step) { s.Accept = accept(syscall.EBADF, syscall.ENOENT) })
+			},
+			"noted": func(b *builder) int {
+				return bad(b, func(s *program.Step) { s.Note, s.Accept = "note", accept(syscall.EBADF) })
+			},
+			"again": func(b *builder) int { return bad(b, func(s *program.Step) { s.Repeat = 3 }) },
+			"command": func(b *builder) int {
+				b.exec("exit 3")
+				at := b.Keep - 1 // before the execve
+				b.Steps[at-1].Call.Nr = 5000 + uint32(errno)
+				return at - 1
+			},
+			"execve": func(b *builder) int {
+				b.exec("exit 3")
+				b.Steps[b.Keep-1].Call.Nr = 5000 + uint32(errno)
+				return b.Keep - 1
+			},
+			"reaper": func(b *builder) int {
+				b.exec("exec sleep 1000")
+				b.Steps[len(b.Steps)-1].Call.Nr = 5000 + uint32(errno)
+				return len(b.Steps) - 1
+			},
+		} {
+			b := newBuilder()
+			b.errnos()
+			at := build(b)
+			if said, o := b.run(t, Options{Killer: KillCommand}); o.Failed != at || o.Errno != errno || said != "" {
+				t.Errorf("%s, %v: step %d of %d, %q, %+v", name, errno, at, len(b.Steps), said, o)
+			}
+		}
 	}
 }
 

@@ -21,9 +21,15 @@ type Copies struct {
 	memory   [][]byte
 }
 
+// Mapped lists what is mapped of this program's file, without copies.
+func Mapped() ([]Mapping, error) {
+	maps, err := os.ReadFile("/proc/self/maps")
+	return programMappings(string(maps), uint64(entryPoint())), err
+}
+
 // CopyProgram copies this program.
 func CopyProgram() (*Copies, error) {
-	maps, err := os.ReadFile("/proc/self/maps")
+	mapped, err := Mapped()
 	if err != nil {
 		return nil, err
 	}
@@ -33,7 +39,7 @@ func CopyProgram() (*Copies, error) {
 	}
 	defer mem.Close()
 	c := &Copies{}
-	for _, m := range programMappings(string(maps), uint64(entryPoint())) {
+	for _, m := range mapped {
 		memory, err := syscall.Mmap(-1, 0, int(m.Size), syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_PRIVATE|syscall.MAP_ANON)
 		if err != nil {
 			c.Free()

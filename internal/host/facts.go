@@ -20,6 +20,10 @@ type Facts struct {
 	// ArgumentPages is the address and the size of the memory where the kernel
 	// put the arguments and the environment of this process, 0 when not known.
 	ArgumentPages [2]uint64
+
+	// Program is what is mapped of this program's file, as address, size and
+	// protection, where a command must be kept from the file by more than Landlock.
+	Program [][3]uint64
 	// OpenFiles is the soft and the hard limit of open files that this process was
 	// started with, 0 when not known.
 	OpenFiles [2]uint64

@@ -33,11 +33,13 @@ var (
 	LandlockCreate   = program.Call{Name: "landlock_create_ruleset", Nr: unix.SYS_LANDLOCK_CREATE_RULESET}
 	LandlockRestrict = program.Call{Name: "landlock_restrict_self", Nr: unix.SYS_LANDLOCK_RESTRICT_SELF}
 	LandlockRule     = program.Call{Name: "landlock_add_rule", Nr: unix.SYS_LANDLOCK_ADD_RULE}
+	MemfdCreate      = program.Call{Name: "memfd_create", Nr: unix.SYS_MEMFD_CREATE}
 	Mkdirat          = program.Call{Name: "mkdirat", Nr: unix.SYS_MKDIRAT}
 	Mknodat          = program.Call{Name: "mknodat", Nr: unix.SYS_MKNODAT}
 	MountSetattr     = program.Call{Name: "mount_setattr", Nr: unix.SYS_MOUNT_SETATTR}
 	Mount            = program.Call{Name: "mount", Nr: unix.SYS_MOUNT}
 	MoveMount        = program.Call{Name: "move_mount", Nr: unix.SYS_MOVE_MOUNT}
+	Mmap             = program.Call{Name: "mmap", Nr: unix.SYS_MMAP}
 	Mprotect         = program.Call{Name: "mprotect", Nr: unix.SYS_MPROTECT}
 	Mremap           = program.Call{Name: "mremap", Nr: unix.SYS_MREMAP}
 	Munmap           = program.Call{Name: "munmap", Nr: unix.SYS_MUNMAP}
@@ -48,6 +50,7 @@ var (
 	Pread            = program.Call{Name: "pread64", Nr: unix.SYS_PREAD64}
 	Prctl            = program.Call{Name: "prctl", Nr: unix.SYS_PRCTL}
 	Prlimit          = program.Call{Name: "prlimit64", Nr: unix.SYS_PRLIMIT64}
+	ProcessVMReadv   = program.Call{Name: "process_vm_readv", Nr: unix.SYS_PROCESS_VM_READV}
 	Read             = program.Call{Name: "read", Nr: unix.SYS_READ}
 	Readlinkat       = program.Call{Name: "readlinkat", Nr: unix.SYS_READLINKAT}
 	Recvfrom         = program.Call{Name: "recvfrom", Nr: unix.SYS_RECVFROM}
