@@ -52,7 +52,7 @@ func (n *Network) ping(from, to netip.Addr, packet, request []byte) bool {
 		}
 		switch {
 		case !verdict.Allowed:
-			n.contacts.refuse(network.ICMP, verdict.Names, at, verdict.Why, 0)
+			n.contacts.refuse(network.ICMP, verdict.Names, at, verdict.Why, binary.BigEndian.Uint16(request[4:])) // the identifier is the socket's port
 			n.prohibit(from, packet)
 		case answer != nil:
 			n.contacts.reached(network.ICMP, verdict.Names, at)

@@ -100,6 +100,7 @@ func (n *Network) accept(outside *net.TCPConn, port uint16) {
 	}
 	f := &flow{network: n, inside: inside, outside: outside, contact: &network.Contact{}}
 	f.reset = func() { inside.Close() }
+	n.flows.Add(1)
 	f.run(false)
 }
 
