@@ -92,6 +92,8 @@ package_of() {
 	qemu-system-x86_64) echo qemu-system-x86 ;;
 	mke2fs) echo e2fsprogs ;;
 	ip) echo iproute2 ;;
+	ping) echo iputils-ping ;;
+	nsenter) echo util-linux ;;
 	pgrep) echo procps ;;
 	pasta) echo passt ;;
 	busybox) echo busybox-static ;;

@@ -2,6 +2,7 @@ package usernet
 
 import (
 	"sync/atomic"
+	"time"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
@@ -73,6 +74,16 @@ func charge(pkt *stack.PacketBuffer) int {
 
 // bandwidth is what holds.
 func (l *link) bandwidth() network.Bandwidth { return *l.limits.Load() }
+
+// unlost is how much a connection may have on its way to the sandbox, so that
+// nothing of it is dropped: the stack takes long to mend that. 0 is no limit.
+func (l *link) unlost() int {
+	b := l.bandwidth()
+	if b.Down == 0 {
+		return 0
+	}
+	return room(int64(b.Down), time.Duration(b.Latency)) * 3 / 4
+}
 
 // shape has a bandwidth hold from now on.
 func (l *link) shape(b network.Bandwidth) {

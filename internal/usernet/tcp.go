@@ -81,11 +81,18 @@ const (
 // bound counts a flow, and gives it a share of the buffers where there are many.
 func (f *flow) bound(inside *tcpip.SocketOptions) {
 	open := f.network.flows.Add(1)
+	send := f.network.link.unlost()
 	if open <= fewFlows {
+		if send != 0 {
+			inside.SetSendBufferSize(int64(send), true)
+		}
 		return
 	}
 	f.share = max(allBuffers/int(open), leastShare)
-	inside.SetSendBufferSize(int64(f.share), true)
+	if send == 0 || send > f.share {
+		send = f.share
+	}
+	inside.SetSendBufferSize(int64(send), true)
 	inside.SetReceiveBufferSize(int64(f.share), true)
 	f.outside.SetReadBuffer(f.share)
 	f.outside.SetWriteBuffer(f.share)
