@@ -60,7 +60,7 @@ func TestSecurebitsAreLocked(t *testing.T) {
 		identity userns.Config
 		want     string
 	}{
-		"self": {userns.Config{}, "0xeb EPERM EPERM"}, "root": {userns.Config{Map: userns.MapRoot}, "0xeb EPERM EPERM"},
+		"self": {userns.Config{}, "0xcb EPERM EPERM"}, "root": {userns.Config{Map: userns.MapRoot}, "0xcb EPERM EPERM"},
 	} {
 		s := snug.Spec{Identity: c.identity}
 		if out := output1(t, inside(t, s, "securebits")); out != c.want {

@@ -42,7 +42,11 @@ type NetworkResult struct {
 
 // privateNetwork is the helper of a running sandbox.
 type privateNetwork struct {
-	helper  *Cmd // in a sandbox of its own
+	helper interface {
+		Kill() error
+		Wait() error
+	}
+	dir     string // of the helper's own, which goes with it
 	control *os.File
 	sending sync.Mutex
 	changes string // the name of the abstract socket that takes changes
@@ -54,13 +58,17 @@ type privateNetwork struct {
 	ending bool
 }
 
-// takeNetwork starts the helper on the interface that the child made, and waits
-// until it answers; the child waits meanwhile.
+// takeNetwork starts the helper on the interface that the child made.
 func (c *Cmd) takeNetwork(device *os.File) error {
 	n, err := startNetwork(c.Spec.Network, device)
 	if err != nil {
 		return err
 	}
+	return c.awaitNetwork(n)
+}
+
+// awaitNetwork waits until the helper answers; the child waits meanwhile.
+func (c *Cmd) awaitNetwork(n *privateNetwork) error {
 	c.private = n
 	c.parents = append(c.parents, n)
 	go n.read(c)
@@ -88,29 +96,39 @@ func startNetwork(config network.Config, device *os.File) (*privateNetwork, erro
 	if err != nil {
 		return nil, &problem.Problem{What: "network.mode = \"private\"", Why: err.Error(), Err: err}
 	}
+	n, theirs, err := newPrivateNetwork()
+	if err != nil {
+		return nil, err
+	}
+	defer theirs.Close()
+	helper := Command(helperSpec(path), helperPlace, "serve")
+	helper.helps = true
+	helper.Files = map[int]*os.File{3: theirs, 4: device}
+	if changes := n.listen(); changes != nil {
+		defer changes.Close()
+		helper.Files[5] = changes
+	}
+	if err := helper.Start(); err != nil {
+		n.control.Close()
+		return nil, helperProblem(path, err)
+	}
+	n.helper = helper
+	n.tell(network.Order{Config: config})
+	return n, nil
+}
+
+// newPrivateNetwork makes the socket that the helper is spoken to on, and returns
+// its other end.
+func newPrivateNetwork() (n *privateNetwork, theirs *os.File, err error) {
 	// Package unix makes this call in a way that brings wrappers of the child's own
 	// calls into the program.
 	pair, err := syscall.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	theirs := os.NewFile(uintptr(pair[1]), "control")
-	defer theirs.Close()
 	unix.SetNonblock(pair[0], true)
-	n := &privateNetwork{control: os.NewFile(uintptr(pair[0]), "control"), ready: make(chan network.Message, 1), gone: make(chan struct{})}
-	n.helper = Command(helperSpec(path), helperPlace, "serve")
-	n.helper.helps = true
-	n.helper.Files = map[int]*os.File{3: theirs, 4: device}
-	if changes := n.listen(); changes != nil {
-		defer changes.Close()
-		n.helper.Files[5] = changes
-	}
-	if err := n.helper.Start(); err != nil {
-		n.control.Close()
-		return nil, helperProblem(path, err)
-	}
-	n.tell(network.Order{Config: config})
-	return n, nil
+	n = &privateNetwork{control: os.NewFile(uintptr(pair[0]), "control"), ready: make(chan network.Message, 1), gone: make(chan struct{})}
+	return n, os.NewFile(uintptr(pair[1]), "control"), nil
 }
 
 // helperPlace is where the helper's program is in its own sandbox.
@@ -273,6 +291,9 @@ func (n *privateNetwork) Close() error {
 	n.helper = nil
 	n.mu.Unlock()
 	n.control.Close()
+	if n.dir != "" {
+		defer os.RemoveAll(n.dir)
+	}
 	if helper == nil {
 		return nil
 	}

@@ -253,7 +253,7 @@ func (c *Cmd) act(a plan.Action, pid int, fds []int) error {
 	}
 	switch {
 	case a.Connect:
-		return c.startDriver(pid)
+		return c.connectNetwork(pid)
 	case a.Network && len(files) == 1:
 		return c.takeNetwork(files[0])
 	}

@@ -30,3 +30,16 @@ const HostName = "host.snug.internal"
 func addr6(n byte) netip.Addr {
 	return netip.AddrFrom16([16]byte{0xfd, 0x53, 0x6e, 0x75, 0x67, 0x2a, 0, 0, 15: n})
 }
+
+// Closed are the ranges that are shut unless a rule names them or a part of them:
+// link-local addresses, and others that clouds keep their machines' metadata at,
+// with keys to more.
+var Closed = []netip.Prefix{
+	netip.MustParsePrefix("169.254.0.0/16"),
+	linkLocal6,
+	netip.MustParsePrefix("fd00:ec2::/32"),
+	netip.MustParsePrefix("100.100.100.200/32"),
+	netip.MustParsePrefix("168.63.129.16/32"),
+}
+
+var linkLocal6 = netip.MustParsePrefix("fe80::/10")

@@ -131,3 +131,22 @@ func (n netlink) planAddresses(mtu int) {
 		}
 	}
 }
+
+// planClosed has the kernel refuse packets to the ranges that are closed, where the
+// driver knows no rules. Who has power over this network can undo that.
+func (n netlink) planClosed() {
+	for _, r := range Closed {
+		if r == linkLocal6 { // only what is on the interface answers there
+			continue
+		}
+		family := byte(unix.AF_INET)
+		if r.Addr().Is6() {
+			family = unix.AF_INET6
+		}
+		route := []byte{family, byte(r.Bits()), 0, 0, unix.RT_TABLE_MAIN, unix.RTPROT_STATIC, unix.RT_SCOPE_UNIVERSE, unix.RTN_PROHIBIT, 0, 0, 0, 0} // struct rtmsg
+		step := n.ask("refuse packets to "+r.String(), message(unix.RTM_NEWROUTE, unix.NLM_F_CREATE, route, attribute(unix.RTA_DST, r.Addr().AsSlice())))
+		if r.Addr().Is6() {
+			step.Accept(syscall.EAGAIN) // this kernel has no IPv6
+		}
+	}
+}

@@ -41,6 +41,9 @@ const (
 func (c Config) PlanPrivate(gid int, p *plan.Builder) {
 	if c.Foreign() {
 		p.Barrier(plan.Action{Label: "connect the network by " + c.Driver, Connect: true})
+		link := newNetlink(p)
+		link.planClosed()
+		p.Close(link.socket)
 		planSysctls(gid, p)
 		return
 	}

@@ -1,10 +1,14 @@
 package network
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"strconv"
 	"strings"
+	"syscall"
+
+	"github.com/snug-sandbox/snug/internal/problem"
 )
 
 // Publication is one entry of Config.Publish.
@@ -93,6 +97,27 @@ func (p Publication) collides(o Publication) bool {
 		return false
 	}
 	return p.Address == o.Address || p.Address.BitLen() == o.Address.BitLen() && (p.Address.IsUnspecified() || o.Address.IsUnspecified())
+}
+
+// PublishProblem says why a port of the host, which the entry i of publish wants,
+// cannot be had.
+func PublishProblem(i int, at netip.AddrPort, protocol string, err error) error {
+	p := &problem.Problem{What: fmt.Sprintf("network.publish[%d]", i), Err: err}
+	where := protocol + " port " + strconv.Itoa(int(at.Port())) + " of " + at.Addr().String()
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		p.Why, p.Fix = where+" is in use", "choose another port, or find who has it: ss -lnp | grep :"+strconv.Itoa(int(at.Port()))
+	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM):
+		p.Why = where + " is below those that may be listened on without privileges (net.ipv4.ip_unprivileged_port_start), and the network's helper has none"
+		p.Fix = fmt.Sprintf("a port from 1024 up, such as %d, or: sudo sysctl net.ipv4.ip_unprivileged_port_start=%d", int(at.Port())+8000, at.Port())
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		p.Why, p.Fix = at.Addr().String()+" is not an address of this machine", "127.0.0.1, [::1], or 0.0.0.0 for all"
+	case errors.Is(err, syscall.EMFILE):
+		p.Why, p.Fix = "too many ports for the limit of open files", "publish fewer ports, or raise the limit: ulimit -n"
+	default:
+		p.Why = where + ": " + err.Error()
+	}
+	return p
 }
 
 // key is the name of an element of a list, for problems.

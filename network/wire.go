@@ -9,8 +9,11 @@ import "strconv"
 // the interface, and 5 a socket that listens for changes.
 type Order struct {
 	Config
-	// Packet says that descriptor 4 is a packet socket, not a tap device.
-	Packet bool `json:"packet"`
+	// What follows is for a driver of somebody else's, which gets neither
+	// descriptor 4 nor 5.
+	Program string `json:"program,omitempty"` // its file
+	PID     int    `json:"pid,omitempty"`     // of a process in the sandbox's namespaces
+	Dir     string `json:"dir,omitempty"`     // a directory for it alone
 }
 
 // Kinds of a Message.

@@ -94,6 +94,8 @@ package_of() {
 	mke2fs) echo e2fsprogs ;;
 	xz) echo xz-utils ;;
 	ip) echo iproute2 ;;
+	ping) echo iputils-ping ;;
+	nsenter) echo util-linux ;;
 	pgrep) echo procps ;;
 	pasta) echo passt ;;
 	busybox) echo busybox-static ;;

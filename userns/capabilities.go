@@ -118,13 +118,11 @@ func (pr Privileges) PlanCredentials(c Credentials, p *plan.Builder) error {
 var unmapped = &program.Help{Errno: syscall.EINVAL, Why: "the sandbox has no such id", Fix: "choose one that is in its map (/proc/self/uid_map)"}
 
 // lockBits has user id 0 mean nothing, for good: an execve as root gives no
-// capabilities, and none becomes ambient (capabilities(7)).
+// capabilities, and none becomes ambient (capabilities(7)). Whether capabilities
+// outlast a change of the user id stays open: it gives none, and ping(8) sets it.
 func lockBits(c Credentials, p *plan.Builder) {
-	const noRoot, noSetuidFixupLocked, keepCapsLocked, noAmbient = 3, 8, 0x20, 0xc0
-	bits := uint64(noRoot | noSetuidFixupLocked | noAmbient)
-	if !c.Switch {
-		bits |= keepCapsLocked
-	}
+	const noRoot, noSetuidFixupLocked, noAmbient = 3, 8, 0xc0
+	const bits = noRoot | noSetuidFixupLocked | noAmbient
 	step := p.Do("lock the securebits", plan.Prctl, plan.Num(unix.PR_SET_SECUREBITS), plan.Hex(bits), plan.Num(0), plan.Num(0), plan.Num(0))
 	if c.Shared || c.Joined {
 		step.Accept(syscall.EPERM) // without CAP_SETPCAP; no_new_privs holds what they would

@@ -213,18 +213,6 @@ func named(rules []network.Rule) bool {
 	return false
 }
 
-// closedRanges are shut unless a rule names them or a part of them.
-var closedRanges = []struct {
-	prefix netip.Prefix
-	why    string
-}{
-	{netip.MustParsePrefix("169.254.0.0/16"), LinkLocal},
-	{netip.MustParsePrefix("fe80::/10"), LinkLocal},
-	{netip.MustParsePrefix("fd00:ec2::/32"), LinkLocal},
-	{netip.MustParsePrefix("100.100.100.200/32"), LinkLocal},
-	{netip.MustParsePrefix("168.63.129.16/32"), LinkLocal},
-}
-
 // never are addresses that no packet of a sandbox goes to, whatever the rules say.
 var never = []struct {
 	prefix netip.Prefix
@@ -251,9 +239,9 @@ func special(a netip.Addr) string {
 			return r.why
 		}
 	}
-	for _, r := range closedRanges {
-		if r.prefix.Contains(a) {
-			return r.why
+	for _, r := range network.Closed {
+		if r.Contains(a) {
+			return LinkLocal
 		}
 	}
 	return ""
@@ -282,8 +270,8 @@ func embedded(a netip.Addr) (netip.Addr, bool) {
 // shut reports whether a range lies within one that is shut by default, and can
 // be opened by naming it.
 func shut(p netip.Prefix) bool {
-	for _, r := range closedRanges {
-		if r.prefix.Bits() <= p.Bits() && r.prefix.Contains(p.Addr()) {
+	for _, r := range network.Closed {
+		if r.Bits() <= p.Bits() && r.Contains(p.Addr()) {
 			return true
 		}
 	}

@@ -15,7 +15,7 @@ var floors = []string{
 	"internal/host internal/child internal/systemd internal/running images internal/layer",
 	"internal/plan",
 	"userns mounts process namespaces network cgroups seccomp landlock",
-	"desktop snapshots internal/egress",
+	"desktop snapshots internal/egress internal/netdriver",
 	"spec internal/usernet",
 	"profiles .",
 	"doctor actions actions/hook bwrap",

@@ -17,9 +17,9 @@ var reserved = []struct {
 	{"unsafe", "internal/child", false, "what can break memory is in one place, for an audit"},
 	{"C", "", false, "the programs are static and build without a C compiler"},
 	{"plugin", "", false, "no code is loaded at run time"},
-	{"os/exec", ". cmd/snug cmd/snug-desktop doctor actions actions/hook bench internal/kerneltest scripts/testreport", true, "other programs are started by newuidmap's caller, for Snug's own helpers and by the check-up only"},
+	{"os/exec", ". cmd/snug cmd/snug-desktop internal/netdriver doctor actions actions/hook bench internal/kerneltest scripts/testreport", true, "other programs are started by newuidmap's caller, for Snug's own helpers and by the check-up only"},
 	{"net/http", "cmd/snug-image", true, "it makes every start slower; only the helper for images speaks it"},
-	{"net", "cmd/snug-image cmd/snug-net internal/usernet cmd/snug-desktop actions/hook internal/wayland internal/pulse", true, "it makes every start slower; only helpers need it"},
+	{"net", "cmd/snug-image cmd/snug-net internal/usernet internal/netdriver cmd/snug-desktop actions/hook internal/wayland internal/pulse", true, "it makes every start slower; only helpers need it"},
 	{"github.com/google/go-containerregistry", "cmd/snug-image", true, "registries are the helper's"},
 	{"gvisor.dev/gvisor", "internal/usernet", true, "it makes every start slower; the stack is the helper's"},
 	{"golang.org/x/net", "internal/usernet", true, "the domain name system is the helper's"},
@@ -27,7 +27,7 @@ var reserved = []struct {
 	{"text/template", "", false, "it makes every start slower and keeps the linker from dropping methods"},
 	{"github.com/alecthomas/kong", "cmd/snug", true, "the command line is the command's"},
 	{"github.com/BurntSushi/toml", "profiles actions", true, "profiles are read in one place; a step's is written by its package"},
-	{"github.com/rootless-containers/rootlesskit", "internal/host", true, "facts about the machine are found out in one place"},
+	{"github.com/rootless-containers/rootlesskit", "internal/host internal/netdriver", true, "facts about the machine are found out in one place, and drivers of networks wrapped in one"},
 	{"github.com/rogpeppe/go-internal", "", true, "it is for tests"},
 }
 

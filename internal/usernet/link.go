@@ -2,6 +2,7 @@ package usernet
 
 import (
 	"sync/atomic"
+	"time"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
@@ -74,6 +75,16 @@ func charge(pkt *stack.PacketBuffer) int {
 // bandwidth is what holds.
 func (l *link) bandwidth() network.Bandwidth { return *l.limits.Load() }
 
+// unlost is how much a connection may have on its way to the sandbox, so that
+// nothing of it is dropped: the stack takes long to mend that. 0 is no limit.
+func (l *link) unlost() int {
+	b := l.bandwidth()
+	if b.Down == 0 {
+		return 0
+	}
+	return room(int64(b.Down), time.Duration(b.Latency)) * 3 / 4
+}
+
 // shape has a bandwidth hold from now on.
 func (l *link) shape(b network.Bandwidth) {
 	l.limits.Store(&b)
@@ -98,30 +109,45 @@ func (l *link) shape(b network.Bandwidth) {
 // echo takes an echo request to the world outside. One to the gateway the stack
 // answers: it is the gateway.
 func (l *link) echo(protocol tcpip.NetworkProtocolNumber, pkt *stack.PacketBuffer) bool {
-	view := pkt.ToView()
-	defer view.Release()
-	packet := view.AsSlice()
+	// Most packets are something else, and are not copied to find that out.
+	const nextHeader4, nextHeader6 = 9, 6
 	switch protocol {
 	case header.IPv4ProtocolNumber:
-		h := header.IPv4(packet)
-		if !h.IsValid(len(packet)) || h.TransportProtocol() != header.ICMPv4ProtocolNumber || h.More() || h.FragmentOffset() != 0 {
+		h, ok := pkt.Data().PullUp(header.IPv4MinimumSize)
+		if !ok || h[nextHeader4] != byte(header.ICMPv4ProtocolNumber) {
 			return false
 		}
-		payload := h.Payload()
-		if len(payload) < header.ICMPv4MinimumSize || header.ICMPv4(payload).Type() != header.ICMPv4Echo {
-			return false
-		}
-		return l.network.ping(addrPort(h.SourceAddress(), 0).Addr(), addrPort(h.DestinationAddress(), 0).Addr(), append([]byte{}, payload...))
+		return l.echo4(pkt.Data().AsRange().ToSlice())
 	case header.IPv6ProtocolNumber:
-		h := header.IPv6(packet)
-		if !h.IsValid(len(packet)) || h.TransportProtocol() != header.ICMPv6ProtocolNumber {
+		h, ok := pkt.Data().PullUp(header.IPv6MinimumSize)
+		if !ok || h[nextHeader6] != byte(header.ICMPv6ProtocolNumber) {
 			return false
 		}
-		payload := h.Payload()
-		if len(payload) < header.ICMPv6EchoMinimumSize || header.ICMPv6(payload).Type() != header.ICMPv6EchoRequest {
-			return false
-		}
-		return l.network.ping(addrPort(h.SourceAddress(), 0).Addr(), addrPort(h.DestinationAddress(), 0).Addr(), append([]byte{}, payload...))
+		return l.echo6(pkt.Data().AsRange().ToSlice())
 	}
 	return false
+}
+
+func (l *link) echo4(packet []byte) bool {
+	h := header.IPv4(packet)
+	if !h.IsValid(len(packet)) || h.More() || h.FragmentOffset() != 0 {
+		return false
+	}
+	payload := h.Payload()
+	if len(payload) < header.ICMPv4MinimumSize || header.ICMPv4(payload).Type() != header.ICMPv4Echo {
+		return false
+	}
+	return l.network.ping(addrPort(h.SourceAddress(), 0).Addr(), addrPort(h.DestinationAddress(), 0).Addr(), packet, payload)
+}
+
+func (l *link) echo6(packet []byte) bool {
+	h := header.IPv6(packet)
+	if !h.IsValid(len(packet)) {
+		return false
+	}
+	payload := h.Payload()
+	if len(payload) < header.ICMPv6EchoMinimumSize || header.ICMPv6(payload).Type() != header.ICMPv6EchoRequest {
+		return false
+	}
+	return l.network.ping(addrPort(h.SourceAddress(), 0).Addr(), addrPort(h.DestinationAddress(), 0).Addr(), packet, payload)
 }

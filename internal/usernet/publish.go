@@ -3,18 +3,15 @@ package usernet
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"strconv"
 	"sync"
-	"syscall"
 	"time"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
 
-	"github.com/snug-sandbox/snug/internal/problem"
 	"github.com/snug-sandbox/snug/network"
 )
 
@@ -33,31 +30,12 @@ func (n *Network) Publish() (published []string, err error) {
 			}
 			at, err := n.publish(p.Protocol, netip.AddrPortFrom(p.Address, uint16(host)), uint16(port))
 			if err != nil {
-				return nil, publishProblem(i, netip.AddrPortFrom(p.Address, uint16(host)), p.Protocol, err)
+				return nil, network.PublishProblem(i, netip.AddrPortFrom(p.Address, uint16(host)), p.Protocol, err)
 			}
 			published = append(published, at.String()+" -> "+strconv.Itoa(port)+"/"+p.Protocol)
 		}
 	}
 	return published, nil
-}
-
-func publishProblem(i int, at netip.AddrPort, protocol string, err error) error {
-	p := &problem.Problem{What: fmt.Sprintf("network.publish[%d]", i), Err: err}
-	where := protocol + " port " + strconv.Itoa(int(at.Port())) + " of " + at.Addr().String()
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		p.Why, p.Fix = where+" is in use", "choose another port, or find who has it: ss -lnp | grep :"+strconv.Itoa(int(at.Port()))
-	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM):
-		p.Why = where + " is below those that may be listened on without privileges (net.ipv4.ip_unprivileged_port_start), and the network's helper has none"
-		p.Fix = fmt.Sprintf("a port from 1024 up, such as %d, or: sudo sysctl net.ipv4.ip_unprivileged_port_start=%d", int(at.Port())+8000, at.Port())
-	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		p.Why, p.Fix = at.Addr().String()+" is not an address of this machine", "127.0.0.1, [::1], or 0.0.0.0 for all"
-	case errors.Is(err, syscall.EMFILE):
-		p.Why, p.Fix = "too many ports for the limit of open files", "publish fewer ports, or raise the limit: ulimit -n"
-	default:
-		p.Why = where + ": " + err.Error()
-	}
-	return p
 }
 
 // publish opens one port, and returns its address.
@@ -122,6 +100,7 @@ func (n *Network) accept(outside *net.TCPConn, port uint16) {
 	}
 	f := &flow{network: n, inside: inside, outside: outside, contact: &network.Contact{}}
 	f.reset = func() { inside.Close() }
+	n.flows.Add(1)
 	f.run(false)
 }
 

@@ -20,7 +20,7 @@ import (
 // Times of a question to one server (resolv.conf(5)), and how long what was read
 // of the host's files counts.
 const (
-	askPatience = 3 * time.Second
+	askPatience = 1500 * time.Millisecond // in the first round, and twice of it in the second
 	askRounds   = 2
 	fresh       = 5 * time.Second
 	mostFile    = 1 << 20
@@ -32,11 +32,12 @@ type resolver struct {
 	mu      sync.Mutex
 	read    time.Time // when the files were read
 	servers []netip.AddrPort
-	names   map[string][]netip.Addr // of /etc/hosts
+	silent  map[netip.AddrPort]time.Time // those that did not answer, and when
+	names   map[string][]netip.Addr      // of /etc/hosts
 }
 
 func newResolver(servers []string) *resolver {
-	r := &resolver{}
+	r := &resolver{silent: map[netip.AddrPort]time.Time{}}
 	for _, text := range servers {
 		if a, err := network.ParseServer(text); err == nil {
 			r.fixed = append(r.fixed, a)
@@ -110,12 +111,27 @@ func (r *resolver) hosts(name string) []netip.Addr {
 	return slices.DeleteFunc(slices.Clone(r.names[name]), netip.Addr.IsLoopback)
 }
 
+// list are the servers, those that did not answer lately at its end.
 func (r *resolver) list() []netip.AddrPort {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.refresh()
-	return r.servers
+	list := slices.Clone(r.servers)
+	slices.SortStableFunc(list, func(a, b netip.AddrPort) int { return r.silent[a].Compare(r.silent[b]) })
+	return list
 }
+
+// note remembers whether a server answers.
+func (r *resolver) note(server netip.AddrPort, answers bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.silent, server)
+	if !answers && len(r.silent) < mostSilent {
+		r.silent[server] = time.Now()
+	}
+}
+
+const mostSilent = 64
 
 // ask asks one server after the other, and returns the first answer that says
 // something; nil when none comes. The message is made anew: nothing but the name
@@ -123,9 +139,10 @@ func (r *resolver) list() []netip.AddrPort {
 func (r *resolver) ask(q query) []byte {
 	servers := r.list()
 	var failed []byte
-	for range askRounds {
+	for round := range askRounds {
 		for _, server := range servers {
-			answer := exchange(q, server)
+			answer := exchange(q, server, askPatience*time.Duration(round+1))
+			r.note(server, answer != nil)
 			if answer == nil {
 				continue
 			}
@@ -141,16 +158,16 @@ func (r *resolver) ask(q query) []byte {
 }
 
 // exchange asks one server, by TCP where the answer is too long for UDP.
-func exchange(q query, server netip.AddrPort) []byte {
+func exchange(q query, server netip.AddrPort, patience time.Duration) []byte {
 	question := q.outgoing()
 	if question == nil {
 		return nil
 	}
-	answer := exchangeUDP(question, server)
+	answer := exchangeUDP(question, server, patience)
 	if answer == nil || answer[2]&2 == 0 {
 		return answer
 	}
-	if whole := exchangeTCP(question, server); whole != nil {
+	if whole := exchangeTCP(question, server, patience); whole != nil {
 		return whole
 	}
 	return answer
@@ -179,13 +196,13 @@ func (q query) outgoing() []byte {
 	return text
 }
 
-func exchangeUDP(question []byte, server netip.AddrPort) []byte {
+func exchangeUDP(question []byte, server netip.AddrPort, patience time.Duration) []byte {
 	conn, err := net.Dial("udp", server.String())
 	if err != nil {
 		return nil
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(askPatience))
+	conn.SetDeadline(time.Now().Add(patience))
 	if _, err := conn.Write(question); err != nil {
 		return nil
 	}
@@ -201,13 +218,13 @@ func exchangeUDP(question []byte, server netip.AddrPort) []byte {
 	}
 }
 
-func exchangeTCP(question []byte, server netip.AddrPort) []byte {
-	conn, err := net.DialTimeout("tcp", server.String(), askPatience)
+func exchangeTCP(question []byte, server netip.AddrPort, patience time.Duration) []byte {
+	conn, err := net.DialTimeout("tcp", server.String(), patience)
 	if err != nil {
 		return nil
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(askPatience))
+	conn.SetDeadline(time.Now().Add(patience))
 	if _, err := conn.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(question))), question...)); err != nil {
 		return nil
 	}

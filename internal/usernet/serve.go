@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/snug-sandbox/snug/internal/netdriver"
 	"github.com/snug-sandbox/snug/internal/problem"
 	"github.com/snug-sandbox/snug/network"
 )
@@ -29,6 +30,27 @@ type Server struct {
 func NewServer(control *os.File) (*Server, error) {
 	s := &Server{decoder: json.NewDecoder(control), encoder: json.NewEncoder(control), replies: make(chan network.Reply, 1)}
 	return s, s.decoder.Decode(&s.order)
+}
+
+// Foreign reports whether the network is to be another program's.
+func (s *Server) Foreign() bool { return s.order.Foreign() }
+
+// Connect has another program be the network until the socket to the supervisor
+// is closed, or the program ends.
+func (s *Server) Connect() error {
+	c, err := netdriver.Connect(s.order)
+	if err != nil {
+		return s.fail(err)
+	}
+	defer c.Close()
+	lost, told := c.Lost(), make(chan error, 1)
+	go func() { told <- s.listen(c.Published, nil) }()
+	select {
+	case err = <-told:
+	case <-lost:
+		err = errors.New(s.order.Driver + " ended")
+	}
+	return err
 }
 
 func (s *Server) send(m network.Message) {
@@ -52,6 +74,12 @@ func (s *Server) Serve(device int, changes *net.UnixListener) error {
 	if changes != nil {
 		go serveChanges(changes, n)
 	}
+	return s.listen(published, n.Contacts)
+}
+
+// listen tells that the network is there, and listens to the supervisor until it
+// has heard enough.
+func (s *Server) listen(published []string, contacts func() []network.Contact) error {
 	s.send(network.Message{Kind: network.Ready, Published: published})
 	for {
 		var r network.Reply
@@ -59,7 +87,11 @@ func (s *Server) Serve(device int, changes *net.UnixListener) error {
 			return nil
 		}
 		if r.Finish {
-			s.send(network.Message{Kind: network.Finished, Contacts: n.Contacts()})
+			m := network.Message{Kind: network.Finished}
+			if contacts != nil {
+				m.Contacts = contacts()
+			}
+			s.send(m)
 			return nil
 		}
 		select {

@@ -33,6 +33,7 @@ type Network struct {
 	link     *link
 	contacts *contacts
 	names    *resolver
+	flows    atomic.Int64 // of TCP
 	udpFlows atomic.Int64
 	closers  []func()
 }

@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
 	"gvisor.dev/gvisor/pkg/waiter"
@@ -51,6 +52,7 @@ func (n *Network) forwardTCP(r *tcp.ForwarderRequest) {
 	inside := gonet.NewTCPConn(&queue, endpoint)
 	f := &flow{network: n, inside: inside, outside: outside.(*net.TCPConn), to: to, source: id.RemotePort}
 	f.reset = endpoint.Abort
+	f.bound(endpoint.SocketOptions())
 	f.contact = n.contacts.reached(network.TCP, verdict.Names, to)
 	f.run(verdict.Check)
 }
@@ -65,15 +67,45 @@ type flow struct {
 	to      netip.AddrPort
 	source  uint16
 	answer  answer
+	share   int // of what all flows may keep; 0: as much as one can use
+}
+
+// Flows that nobody reads keep what fits into their buffers: few of them as much
+// as a fast one needs, and thousands not more than this host can bear.
+const (
+	fewFlows   = 16
+	allBuffers = 16 << 20
+	leastShare = 16 << 10
+)
+
+// bound counts a flow, and gives it a share of the buffers where there are many.
+func (f *flow) bound(inside *tcpip.SocketOptions) {
+	open := f.network.flows.Add(1)
+	send := f.network.link.unlost()
+	if open <= fewFlows {
+		if send != 0 {
+			inside.SetSendBufferSize(int64(send), true)
+		}
+		return
+	}
+	f.share = max(allBuffers/int(open), leastShare)
+	if send == 0 || send > f.share {
+		send = f.share
+	}
+	inside.SetSendBufferSize(int64(send), true)
+	inside.SetReceiveBufferSize(int64(f.share), true)
+	f.outside.SetReadBuffer(f.share)
+	f.outside.SetWriteBuffer(f.share)
 }
 
 // run copies until both directions have ended, or one was broken off.
 func (f *flow) run(check bool) {
+	defer f.network.flows.Add(-1)
 	var received int64
 	down := make(chan error, 1)
 	go func() {
 		var err error
-		received, err = pump(f.inside, &watched{f.outside, &f.answer})
+		received, err = f.pump(f.inside, &watched{f.outside, &f.answer})
 		f.answer.end()
 		if err == nil {
 			err = f.inside.CloseWrite()
@@ -108,7 +140,7 @@ func (f *flow) abort() {
 // it has said one that is fine.
 func (f *flow) up(check bool) (int64, error) {
 	if !check {
-		return pump(f.outside, f.inside)
+		return f.pump(f.outside, f.inside)
 	}
 	first, kind, name, err := f.first()
 	if len(first) == 0 {
@@ -142,7 +174,7 @@ func (f *flow) up(check bool) (int64, error) {
 	if _, err := counted.Write(first); err != nil {
 		return 0, err
 	}
-	sent, err := pump(f.outside, f.inside)
+	sent, err := f.pump(f.outside, f.inside)
 	return sent + counted.n, err
 }
 
@@ -188,14 +220,10 @@ func (f *flow) refuse(names []string, why string) {
 
 // pump copies with a buffer that grows with what comes at a time: most of
 // thousands of connections are idle.
-func pump(to io.Writer, from io.Reader) (total int64, err error) {
+func (f *flow) pump(to io.Writer, from io.Reader) (total int64, err error) {
 	small := make([]byte, 2<<10)
 	buffer := small
-	defer func() {
-		if len(buffer) > len(small) {
-			large.Put(&buffer)
-		}
-	}()
+	defer func() { put(buffer) }()
 	for {
 		n, err := from.Read(buffer)
 		if n > 0 {
@@ -209,16 +237,32 @@ func pump(to io.Writer, from io.Reader) (total int64, err error) {
 			return total, nil
 		case err != nil:
 			return total, err
-		case n == len(buffer) && len(buffer) == len(small):
-			buffer = *large.Get().(*[]byte)
+		case n == len(small) && len(buffer) == len(small):
+			buffer = f.buffer()
 		case n < len(small) && len(buffer) > len(small):
-			large.Put(&buffer)
+			put(buffer)
 			buffer = small
 		}
 	}
 }
 
-var large = sync.Pool{New: func() any { b := make([]byte, 256<<10); return &b }}
+const largeBuffer = 256 << 10
+
+var large = sync.Pool{New: func() any { b := make([]byte, largeBuffer); return &b }}
+
+// buffer is one for a flow that has much to copy.
+func (f *flow) buffer() []byte {
+	if f.share != 0 && f.share < largeBuffer {
+		return make([]byte, f.share)
+	}
+	return *large.Get().(*[]byte)
+}
+
+func put(buffer []byte) {
+	if len(buffer) == largeBuffer {
+		large.Put(&buffer)
+	}
+}
 
 type counter struct {
 	io.Writer
