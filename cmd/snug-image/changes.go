@@ -122,16 +122,19 @@ func (t *tool) commit(args []string) error {
 		_, err := layer.Pack(upper, w, true)
 		w.CloseWithError(err)
 	}()
-	report, err := t.unpackLayer(a, source{}, r)
+	l, err := t.unpackLayer(a, source{}, r)
 	if err != nil {
 		return err
 	}
-	config, err := t.committed(image, report)
+	if err := t.addUnpacked(a, l); err != nil {
+		return err
+	}
+	config, err := t.committed(image, l.report)
 	if err != nil {
 		return err
 	}
 	manifest, err := manifestFor(config, append(image.Manifest.Layers[:len(image.Manifest.Layers):len(image.Manifest.Layers)],
-		images.Descriptor{MediaType: typeLayer, Digest: report.DiffID, Size: report.Size}))
+		images.Descriptor{MediaType: typeLayer, Digest: l.report.DiffID, Size: l.report.Size}))
 	if err != nil {
 		return err
 	}
