@@ -90,7 +90,9 @@ package_of() {
 	groff) echo groff-base ;;
 	useradd) echo passwd ;;
 	qemu-system-x86_64) echo qemu-system-x86 ;;
-	mke2fs) echo e2fsprogs ;;
+	mke2fs | filefrag) echo e2fsprogs ;;
+	mkfs.btrfs) echo btrfs-progs ;;
+	mkfs.xfs) echo xfsprogs ;;
 	ip) echo iproute2 ;;
 	pgrep) echo procps ;;
 	pasta) echo passt ;;
