@@ -2,6 +2,7 @@ package snug
 
 import (
 	"context"
+	"errors"
 
 	"github.com/snug-sandbox/snug/internal/child"
 	"github.com/snug-sandbox/snug/internal/host"
@@ -46,3 +47,11 @@ func (c *Cmd) EnterChanged(p *plan.Plan) error {
 
 // SetContext makes c end with ctx.
 func (c *Cmd) SetContext(ctx context.Context) { c.ctx = ctx }
+
+// WithoutMemoryAttributes has a test see a kernel whose tmpfs takes no attributes
+// of users. The function that it returns ends that.
+func WithoutMemoryAttributes() func() {
+	was := memoryHasAttributes
+	memoryHasAttributes = func() error { return errors.New("as before Linux 6.6") }
+	return func() { memoryHasAttributes = was }
+}
