@@ -2,6 +2,7 @@ package snug
 
 import (
 	"context"
+	"errors"
 	"syscall"
 
 	"github.com/snug-sandbox/snug/internal/child"
@@ -53,4 +54,12 @@ func FailedStep(s Spec, p *plan.Plan, step int, errno syscall.Errno) error {
 	c := Command(s, "true")
 	c.plan = p
 	return c.setupFailed(child.Outcome{Failed: step, Errno: errno}, "")
+}
+
+// WithoutMemoryAttributes has a test see a kernel whose tmpfs takes no attributes
+// of users. The function that it returns ends that.
+func WithoutMemoryAttributes() func() {
+	was := memoryHasAttributes
+	memoryHasAttributes = func() error { return errors.New("as before Linux 6.6") }
+	return func() { memoryHasAttributes = was }
 }

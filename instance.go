@@ -30,6 +30,9 @@ type Instance struct {
 	// Network is the abstract unix socket that takes changes of its private
 	// network; empty when it has none.
 	Network string `json:"network,omitempty"`
+	// Published are the host's ports that lead into its private network:
+	// "127.0.0.1:8080 -> 80/tcp".
+	Published []string `json:"published,omitempty"`
 	// Namespaces are the inode numbers of the namespaces that are its own, by
 	// their names in /proc/PID/ns.
 	Namespaces map[string]uint64 `json:"namespaces"`
@@ -106,7 +109,7 @@ func (c *Cmd) locate(p *child.Process) {
 	}
 	i.CommandPID, i.Cgroup = p.Command(), c.cgroup.Path()
 	if c.private != nil {
-		i.Network = c.private.changes
+		i.Network, i.Published = c.private.changes, c.private.result.Published
 	}
 	if !c.Spec.Command.PID1 {
 		return

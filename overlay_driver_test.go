@@ -37,12 +37,6 @@ const changeAndLook = `ls /srv /srv/a | tr '\n' ' '; cat /srv/a/three; rm -r /sr
 
 func TestFuseOverlayfsShowsWhatOverlayfsDoes(t *testing.T) {
 	kerneltest.Require(t, "userns", "proc", "overlay", "fuse")
-	file := filepath.Join("/dev/shm", filepath.Base(t.TempDir()))
-	write(t, file, "")
-	defer os.Remove(file)
-	if err := unix.Setxattr(file, "user.test", nil, 0); err != nil {
-		t.Skip("overlayfs in memory removes no directory of a lower without user xattrs of tmpfs (Linux 6.6): ", err)
-	}
 	store := newImage(t, "a:1", images.Process{WorkingDir: "/made/here"}, layered(t)...)
 	for _, idMap := range []string{"", userns.MapSelf} {
 		for _, overlay := range []string{"", mounts.OverlayKeep} {

@@ -2,6 +2,7 @@ package snug_test
 
 import (
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,8 +11,10 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/snug-sandbox/snug"
+	"github.com/snug-sandbox/snug/images"
 	"github.com/snug-sandbox/snug/internal/kerneltest"
 	"github.com/snug-sandbox/snug/mounts"
+	"github.com/snug-sandbox/snug/userns"
 )
 
 // layers makes directories with files in them: "a/file" holds "a".
@@ -137,5 +140,73 @@ func TestManyLowers(t *testing.T) {
 		if got := asOn(t, kernel, cmd); got != "100" {
 			t.Errorf("as on Linux %v: %q", kernel, got)
 		}
+	}
+}
+
+// Where overlayfs in memory cannot remove a directory, what is thrown away at the
+// end is on the disk until then, and nothing of it afterwards.
+func TestDiscardedOnDisk(t *testing.T) {
+	kerneltest.Require(t, "userns", "proc", "overlay")
+	defer snug.WithoutMemoryAttributes()()
+	store := newImage(t, "a:1", images.Process{}, layered(t)...)
+	maps := []string{userns.MapRoot}
+	if kerneltest.Probe("subid") == nil {
+		maps = append(maps, userns.MapRange)
+	}
+	tree := t.TempDir()
+	base(t)(tree)
+	mkdirs(t, filepath.Join(tree, "srv/a"))
+	plain := onRoot("", "")
+	plain.Rootfs = mounts.Rootfs{Path: tree, Overlay: mounts.OverlayDiscard}
+	specs := []snug.Spec{plain}
+	for _, idMap := range maps {
+		s := onImage("a:1")
+		s.Identity.Map = idMap
+		specs = append(specs, s)
+	}
+	for i, s := range specs {
+		if i == 2 { // the layers serve for both maps
+			single, ranged := filepath.Join(store.Dir(), "layers/single"), filepath.Join(store.Dir(), "layers/range")
+			if err := errors.Join(os.Remove(ranged), os.Rename(single, ranged)); err != nil {
+				t.Fatal(err)
+			}
+			s.Security.Capabilities = []string{"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER"}
+		}
+		if i != 0 {
+			s.Rootfs.Overlay = mounts.OverlayDiscard
+		}
+		if note := snug.DiscardNote(s.Rootfs); !strings.Contains(note, "tmp, and is removed at the end") {
+			t.Errorf("%q", note)
+		}
+		cmd := sh(s, "rm -r /srv/a; mkdir -p /srv/a/b; echo x >/srv/a/b/file; chown 7 /srv/a/b 2>/dev/null; chmod 0 /srv/a/b; echo made; read line; ls /srv")
+		in, err := cmd.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		word := make([]byte, 4)
+		io.ReadFull(out, word)
+		if found, _ := filepath.Glob(filepath.Join(store.Dir(), "tmp/*/upper/srv/a")); len(found) != 1 || string(word) != "made" {
+			t.Errorf("%d: %q; on the disk: %v", i, word, found)
+		}
+		in.Close()
+		io.Copy(io.Discard, out)
+		if err := cmd.Wait(); err != nil {
+			t.Error(err)
+		}
+		if left, err := os.ReadDir(filepath.Join(store.Dir(), "tmp")); len(left) > 0 || err != nil {
+			t.Errorf("%d: left: %v, %v", i, left, err)
+		}
+	}
+	over := plain.Rootfs
+	over.Path = filepath.Dir(store.Dir())
+	if note := snug.DiscardNote(over); note != "" {
+		t.Errorf("the store is below the root: %q", note)
 	}
 }

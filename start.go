@@ -35,6 +35,9 @@ func (c *Cmd) Start() error {
 	if err := c.useImage(); err != nil {
 		return c.abandon(err)
 	}
+	if err := c.useDisk(); err != nil {
+		return c.abandon(err)
+	}
 	if err := c.useScratch(); err != nil {
 		return c.abandon(err)
 	}

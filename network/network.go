@@ -42,6 +42,9 @@ type Config struct {
 	// address of the host is 127.0.0.1 unless it is given; host port 0 is any
 	// free one.
 	Publish []string `toml:"publish"`
+	// PublishAll has any free port of 127.0.0.1 lead to each port that the image
+	// says it listens on and that Publish does not have.
+	PublishAll bool `toml:"publish_all"`
 	// HostLoopback lets the command reach what listens on the host's loopback
 	// interface, at the gateway's address and the name "host.snug.internal".
 	HostLoopback bool `toml:"host_loopback"`

@@ -75,6 +75,8 @@ func (c Config) privateKey() string {
 // ownKey is a key that was given and only Snug's own driver has.
 func (c Config) ownKey() string {
 	switch {
+	case c.PublishAll:
+		return "network.publish_all"
 	case len(c.Allow) > 0:
 		return "network.allow"
 	case len(c.Deny) > 0:

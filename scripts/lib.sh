@@ -91,8 +91,10 @@ package_of() {
 	useradd) echo passwd ;;
 	qemu-system-x86_64) echo qemu-system-x86 ;;
 	qemu-system-aarch64) echo qemu-system-arm ;;
-	mke2fs) echo e2fsprogs ;;
 	xz) echo xz-utils ;;
+	mke2fs | filefrag) echo e2fsprogs ;;
+	mkfs.btrfs) echo btrfs-progs ;;
+	mkfs.xfs) echo xfsprogs ;;
 	ip) echo iproute2 ;;
 	ping) echo iputils-ping ;;
 	nsenter) echo util-linux ;;

@@ -9,6 +9,7 @@ import (
 	"github.com/snug-sandbox/snug/internal/child"
 	"github.com/snug-sandbox/snug/internal/host"
 	"github.com/snug-sandbox/snug/internal/plan"
+	"github.com/snug-sandbox/snug/internal/problem"
 	"github.com/snug-sandbox/snug/landlock"
 	"github.com/snug-sandbox/snug/mounts"
 	"github.com/snug-sandbox/snug/namespaces"
@@ -33,6 +34,9 @@ func Compile(s Spec, f host.Facts, io Streams) (*plan.Plan, error) {
 	s = s.withNetwork()
 	if err := s.Validate(); err != nil {
 		return nil, err
+	}
+	if s.Network.PublishAll && s.Rootfs.Image == "" { // a profile may leave the image to the command line
+		return nil, &problem.Problem{What: "network.publish_all", Why: "only an image says which ports it listens on", Fix: "name the ports in network.publish"}
 	}
 	s.Command.Args, s.Command.Entrypoint = s.Command.Words(), nil
 	targets := s.targets(io)

@@ -12,6 +12,7 @@ import (
 	"github.com/snug-sandbox/snug/internal/host"
 	"github.com/snug-sandbox/snug/internal/problem"
 	"github.com/snug-sandbox/snug/mounts"
+	"github.com/snug-sandbox/snug/network"
 	"github.com/snug-sandbox/snug/userns"
 )
 
@@ -89,6 +90,9 @@ func (s *Spec) onImage(store *images.Store, i *Image, caller []string) error {
 	}
 	s.command(c)
 	s.Network.Exposed = exposed(c.ExposedPorts)
+	if err := s.publish(i); err != nil {
+		return err
+	}
 	s.Env = s.Env.WithDefaults(caller, c.Env)
 	s.places(c)
 	return nil
@@ -207,6 +211,37 @@ func exposed(ports map[string]struct{}) (list []string) {
 	}
 	slices.SortFunc(list, func(a, b string) int { return cmp.Or(cmp.Compare(number(a), number(b)), cmp.Compare(a, b)) })
 	return slices.Compact(list)
+}
+
+// publish publishes the ports of an image, where that is asked for, but for those
+// that are published already.
+func (s *Spec) publish(i *Image) error {
+	if !s.Network.PublishAll {
+		return nil
+	}
+	var there []network.Publication
+	for _, text := range s.Network.Publish {
+		if p, err := network.ParsePublication(text); err == nil {
+			there = append(there, p)
+		}
+	}
+	list := slices.Clone(s.Network.Publish)
+	for _, port := range s.Network.Exposed {
+		p, err := network.ParsePublication(port)
+		if err != nil {
+			return &problem.Problem{What: "network.publish_all", Why: "the image " + i.Ref + " listens on " + strconv.Quote(port) + ", which cannot be published", Fix: "leave it out, and name ports in network.publish", Err: err}
+		}
+		for n := int(p.Inside.First); n <= int(p.Inside.Last); n++ {
+			has := func(o network.Publication) bool {
+				return o.Protocol == p.Protocol && int(o.Inside.First) <= n && n <= int(o.Inside.Last)
+			}
+			if !slices.ContainsFunc(there, has) {
+				list = append(list, "127.0.0.1:0:"+strconv.Itoa(n)+"/"+p.Protocol)
+			}
+		}
+	}
+	s.Network.Publish = list
+	return nil
 }
 
 // places makes the working directory and the volumes of an image, which need

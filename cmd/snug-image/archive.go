@@ -75,7 +75,7 @@ func indexTar(f *os.File) (tarFiles, error) {
 			links[name] = path.Clean(h.Linkname)
 		}
 		if len(list.index) > 100000 {
-			return list, errors.New("the archive has more than 100000 files")
+			return list, errManyFiles
 		}
 	}
 	for name, to := range links {
@@ -85,6 +85,10 @@ func indexTar(f *os.File) (tarFiles, error) {
 	}
 	return list, nil
 }
+
+// errManyFiles says that the index would become too large; no archive of images
+// comes near.
+var errManyFiles = errors.New("the archive has more than 100000 files")
 
 func (t tarFiles) open(name string) (io.ReadCloser, error) {
 	p, ok := t.index[path.Clean(name)]
@@ -110,64 +114,99 @@ func readAll(fs files, name string) ([]byte, error) {
 	return text, err
 }
 
-// importArchive adds all images of an archive.
-func (t *tool) importArchive(a *images.Adding, fs files, format, name string) error {
-	text, err := readAll(fs, "index.json")
-	if err == nil && format != formatDocker {
-		return t.importLayout(a, fs, text, name)
+// saved is an entry of the manifest.json of docker save.
+type saved struct {
+	Config   string
+	RepoTags []string
+	Layers   []string
+}
+
+// isArchive tells an archive of images from a root file system: by what its
+// files say, wherever they are in it.
+func isArchive(fs files) bool {
+	var layout struct {
+		ImageLayoutVersion string `json:"imageLayoutVersion"`
 	}
-	text, err = readAll(fs, "manifest.json")
+	var list index
+	var entries []saved
+	return readJSON(fs, "oci-layout", &layout) == nil && layout.ImageLayoutVersion != "" ||
+		readJSON(fs, "index.json", &list) == nil && len(list.Manifests) > 0 && list.Manifests[0].Digest != "" ||
+		readJSON(fs, "manifest.json", &entries) == nil && len(entries) > 0 && entries[0].Config != ""
+}
+
+func readJSON(fs files, name string, v any) error {
+	text, err := readAll(fs, name)
 	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(text, v); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
+}
+
+// importArchive adds all images of an archive.
+func (t *tool) importArchive(a *images.Adding, archive files, name string) error {
+	var list index
+	err := readJSON(archive, "index.json", &list)
+	if t.format != formatDocker && !errors.Is(err, fs.ErrNotExist) {
+		if err != nil {
+			return err
+		}
+		return t.importLayout(a, archive, list, name)
+	}
+	var entries []saved
+	err = readJSON(archive, "manifest.json", &entries)
+	if errors.Is(err, fs.ErrNotExist) {
 		return &problem.Problem{What: "the archive", Why: "has neither an index.json (an OCI layout) nor a manifest.json (of docker save)",
 			Fix: "for a root file system: --format rootfs", Err: err}
 	}
-	return t.importDocker(a, fs, text, name)
+	if err != nil {
+		return err
+	}
+	return t.importDocker(a, archive, entries, name)
 }
 
 // importDocker adds the images of an archive of docker save.
-func (t *tool) importDocker(a *images.Adding, fs files, list []byte, name string) error {
-	var entries []struct {
-		Config   string
-		RepoTags []string
-		Layers   []string
-	}
-	if err := json.Unmarshal(list, &entries); err != nil {
-		return fmt.Errorf("manifest.json: %w", err)
-	}
+func (t *tool) importDocker(a *images.Adding, fs files, entries []saved, name string) error {
 	if len(entries) == 0 || len(entries) > 1 && t.tag != "" {
 		return &problem.Problem{What: "the archive", Why: fmt.Sprintf("has %d images", len(entries)), Fix: "leave out --tag: they have names"}
 	}
 	for _, e := range entries {
-		config, err := readAll(fs, e.Config)
-		if err != nil {
-			return err
-		}
-		c, err := readConfig(config)
-		if err != nil {
-			return err
-		}
-		if len(c.RootFS.DiffIDs) != len(e.Layers) {
-			return fmt.Errorf("%s has %d layers, and manifest.json has %d", e.Config, len(c.RootFS.DiffIDs), len(e.Layers))
-		}
-		var layers []source
-		var descriptors []images.Descriptor
-		for i, file := range e.Layers {
-			diffID := c.RootFS.DiffIDs[i]
-			layers = append(layers, source{name: "layer " + short(diffID), diffID: diffID, open: func() (io.ReadCloser, error) { return fs.open(file) }})
-			descriptors = append(descriptors, images.Descriptor{MediaType: typeLayer, Digest: diffID, Size: sizeOf(fs, file)})
-		}
-		if err := t.addLayers(a, layers, nil); err != nil {
-			return err
-		}
-		manifest, err := manifestFor(config, descriptors)
-		if err != nil {
-			return err
-		}
-		if err := t.commitAs(a, e.RepoTags, name, manifest, config); err != nil {
+		if err := t.importSaved(a, fs, e, name); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (t *tool) importSaved(a *images.Adding, fs files, e saved, name string) error {
+	config, err := readAll(fs, e.Config)
+	if err != nil {
+		return err
+	}
+	c, err := readConfig(config)
+	if err != nil {
+		return err
+	}
+	if len(c.RootFS.DiffIDs) != len(e.Layers) {
+		return fmt.Errorf("%s has %d layers, and manifest.json has %d", e.Config, len(c.RootFS.DiffIDs), len(e.Layers))
+	}
+	var layers []source
+	var descriptors []images.Descriptor
+	for i, file := range e.Layers {
+		diffID := c.RootFS.DiffIDs[i]
+		layers = append(layers, source{name: "layer " + short(diffID), diffID: diffID, open: func() (io.ReadCloser, error) { return fs.open(file) }})
+		descriptors = append(descriptors, images.Descriptor{MediaType: typeLayer, Digest: diffID, Size: sizeOf(fs, file)})
+	}
+	if err := t.addLayers(a, layers, nil); err != nil {
+		return err
+	}
+	manifest, err := manifestFor(config, descriptors)
+	if err != nil {
+		return err
+	}
+	return t.commitAs(a, e.RepoTags, name, manifest, config)
 }
 
 func sizeOf(fs files, name string) int64 {
@@ -221,11 +260,7 @@ type index struct {
 }
 
 // importLayout adds the images of an OCI layout.
-func (t *tool) importLayout(a *images.Adding, fs files, text []byte, name string) error {
-	var list index
-	if err := json.Unmarshal(text, &list); err != nil {
-		return fmt.Errorf("index.json: %w", err)
-	}
+func (t *tool) importLayout(a *images.Adding, fs files, list index, name string) error {
 	if len(list.Manifests) == 0 {
 		return &problem.Problem{What: "the OCI layout", Why: "has no image"}
 	}

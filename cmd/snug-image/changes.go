@@ -29,17 +29,12 @@ func (t *tool) diff(args []string) error {
 	if len(args) == 2 {
 		lower = args[1]
 	} else {
-		image, err := t.store.UseDigest(kept.Base)
+		w, err := t.on(t.store.UseDigest(kept.Base))
 		if err != nil {
 			return err
 		}
-		defer image.Close()
-		a, err := t.store.Begin()
-		if err != nil {
-			return err
-		}
-		defer a.Close()
-		if upper, lower, err = t.flattened(a, image, kept); err != nil {
+		defer w.close()
+		if upper, lower, err = t.flattened(w, kept); err != nil {
 			return err
 		}
 	}
@@ -55,15 +50,15 @@ func (t *tool) diff(args []string) error {
 
 // flattened returns what was written, as overlayfs has it, and a copy of the image
 // below it.
-func (t *tool) flattened(a *images.Adding, image *images.Image, kept *images.Kept) (upper, lower string, err error) {
-	lower = filepath.Join(a.Dir(), "lower")
+func (t *tool) flattened(w work, kept *images.Kept) (upper, lower string, err error) {
+	lower = filepath.Join(w.a.Dir(), "lower")
 	if err := os.Mkdir(lower, 0o755); err != nil {
 		return "", "", err
 	}
-	if err := t.flatten(image, kept.IDs, lower); err != nil || kept.Tree() == "" {
+	if err := t.flatten(w.image, kept.IDs, lower); err != nil || kept.Tree() == "" {
 		return kept.Upper(), lower, err
 	}
-	upper = filepath.Join(a.Dir(), "upper")
+	upper = filepath.Join(w.a.Dir(), "upper")
 	if err := os.Mkdir(upper, 0o755); err != nil {
 		return "", "", err
 	}
@@ -95,16 +90,12 @@ func (t *tool) commit(args []string) error {
 	defer kept.Close()
 	t.ids = kept.IDs
 	t.unpack.Chown = t.ids == images.Range
-	image, err := t.store.UseDigest(kept.Base)
+	w, err := t.on(t.store.UseDigest(kept.Base))
 	if err != nil {
 		return err
 	}
-	defer image.Close()
-	a, err := t.store.Begin()
-	if err != nil {
-		return err
-	}
-	defer a.Close()
+	defer w.close()
+	image, a := w.image, w.a
 	for _, key := range image.Keys(kept.IDs) {
 		if _, err := a.Reserve(kept.IDs, key); err != nil {
 			return err
@@ -112,26 +103,29 @@ func (t *tool) commit(args []string) error {
 	}
 	upper := kept.Upper()
 	if kept.Tree() != "" {
-		if upper, _, err = t.flattened(a, image, kept); err != nil {
+		if upper, _, err = t.flattened(w, kept); err != nil {
 			return err
 		}
 	}
-	r, w := io.Pipe()
+	r, to := io.Pipe()
 	defer r.Close()
 	go func() {
-		_, err := layer.Pack(upper, w, true)
-		w.CloseWithError(err)
+		_, err := layer.Pack(upper, to, true)
+		to.CloseWithError(err)
 	}()
-	report, err := t.unpackLayer(a, source{}, r)
+	l, err := t.unpackLayer(a, source{}, r)
 	if err != nil {
 		return err
 	}
-	config, err := t.committed(image, report)
+	if err := t.addUnpacked(a, l); err != nil {
+		return err
+	}
+	config, err := t.committed(image, l.report)
 	if err != nil {
 		return err
 	}
 	manifest, err := manifestFor(config, append(image.Manifest.Layers[:len(image.Manifest.Layers):len(image.Manifest.Layers)],
-		images.Descriptor{MediaType: typeLayer, Digest: report.DiffID, Size: report.Size}))
+		images.Descriptor{MediaType: typeLayer, Digest: l.report.DiffID, Size: l.report.Size}))
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,37 @@ import (
 	"github.com/snug-sandbox/snug/internal/layer"
 )
 
+// work is an image of the store, and a place there to work on it.
+type work struct {
+	image *images.Image
+	a     *images.Adding
+}
+
+// on begins to work on an image that was looked up.
+func (t *tool) on(image *images.Image, err error) (work, error) {
+	if err != nil {
+		return work{}, err
+	}
+	a, err := t.store.Begin()
+	if err != nil {
+		image.Close()
+	}
+	return work{image, a}, err
+}
+
+func (w work) close() {
+	w.a.Close()
+	w.image.Close()
+}
+
+// best are the ids that say most about an image's owners.
+func best(image *images.Image) images.IDs {
+	if image.Has(images.Range) {
+		return images.Range
+	}
+	return images.Single
+}
+
 // openRecipe returns a layer's recipe and its directory.
 func (t *tool) openRecipe(ids images.IDs, key string) (*os.File, string, error) {
 	path, err := t.store.RecipePath(key)
@@ -48,23 +79,18 @@ func (t *tool) export(args []string) error {
 		}
 		return err
 	}
-	image, err := t.store.Use(args[0])
+	w, err := t.on(t.store.Use(args[0]))
 	if err != nil {
 		return err
 	}
-	defer image.Close()
-	a, err := t.store.Begin()
-	if err != nil {
-		return err
-	}
-	defer a.Close()
+	defer w.close()
 	var to layout = &tarLayout{w: tar.NewWriter(t.out)}
 	if args[1] != "-" {
 		if to, err = newDirLayout(args[1]); err != nil {
 			return err
 		}
 	}
-	if err := t.writeLayout(a, image, args[0], to); err != nil {
+	if err := t.writeLayout(w, args[0], to); err != nil {
 		return err
 	}
 	return to.close()
@@ -72,25 +98,16 @@ func (t *tool) export(args []string) error {
 
 // exportCopy writes the files of an image that cannot be mounted.
 func (t *tool) exportCopy(ref string) error {
-	image, err := t.store.Use(ref)
+	w, err := t.on(t.store.Use(ref))
 	if err != nil {
 		return err
 	}
-	defer image.Close()
-	a, err := t.store.Begin()
-	if err != nil {
-		return err
-	}
-	defer a.Close()
-	ids := images.Single
-	if image.Has(images.Range) {
-		ids = images.Range
-	}
-	dir := filepath.Join(a.Dir(), "tree")
+	defer w.close()
+	dir := filepath.Join(w.a.Dir(), "tree")
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return err
 	}
-	if err := t.flatten(image, ids, dir); err != nil {
+	if err := t.flatten(w.image, best(w.image), dir); err != nil {
 		return err
 	}
 	return t.export([]string{ref, dir})
@@ -150,19 +167,17 @@ func putBlob(to layout, text []byte) error {
 	return putText(to, "blobs/sha256/"+strings.TrimPrefix(images.Digest(text), "sha256:"), text)
 }
 
-func (t *tool) writeLayout(a *images.Adding, image *images.Image, name string, to layout) error {
+func (t *tool) writeLayout(w work, name string, to layout) error {
+	image := w.image
 	if err := putText(to, "oci-layout", []byte(`{"imageLayoutVersion":"1.0.0"}`)); err != nil {
 		return err
 	}
-	ids := images.Single
-	if image.Has(images.Range) {
-		ids = images.Range
-	}
+	ids := best(image)
 	var layers []images.Descriptor
 	diffIDs := make([]string, len(image.Config.RootFS.DiffIDs))
 	put := map[string]bool{}
 	for i, key := range image.Keys(ids) {
-		d, err := t.writeLayer(a, ids, key, &diffIDs[i], to, put)
+		d, err := t.writeLayer(w.a, ids, key, &diffIDs[i], to, put)
 		if err != nil {
 			return fmt.Errorf("layer %s: %w", short(image.Config.RootFS.DiffIDs[i]), err)
 		}
@@ -277,28 +292,24 @@ func (t *tool) stream(ids images.IDs, key string, w io.Writer) error {
 
 // convert unpacks an image of the store for the other kind of ids.
 func (t *tool) convert(args []string) error {
-	image, err := t.one(args)
+	w, err := t.on(t.one(args))
 	if err != nil {
 		return err
 	}
-	defer image.Close()
+	defer w.close()
+	image := w.image
 	from := images.Single
 	if t.ids == images.Single {
 		from = images.Range
 	}
-	a, err := t.store.Begin()
-	if err != nil {
-		return err
-	}
-	defer a.Close()
 	var layers []source
 	keys := image.Keys(from)
 	for i, diffID := range image.Config.RootFS.DiffIDs {
 		layers = append(layers, source{name: "layer " + short(diffID), diffID: diffID, open: func() (io.ReadCloser, error) {
-			r, w := io.Pipe()
-			go func() { w.CloseWithError(t.stream(from, keys[i], w)) }()
+			r, to := io.Pipe()
+			go func() { to.CloseWithError(t.stream(from, keys[i], to)) }()
 			return r, nil
 		}})
 	}
-	return t.addLayers(a, layers, nil)
+	return t.addLayers(w.a, layers, nil)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"archive/tar"
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -61,14 +62,13 @@ const (
 
 // importDir takes a directory: an OCI layout, or a root file system.
 func (t *tool) importDir(a *images.Adding, dir string) error {
-	format := t.format
-	if format == "" {
-		format = formatRootfs
-		if _, err := os.Stat(filepath.Join(dir, "oci-layout")); err == nil {
-			format = formatOCI
-		}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
 	}
-	if format == formatRootfs {
+	defer root.Close()
+	archive := dirFiles{root}
+	if t.format == formatRootfs || t.format == "" && !isArchive(archive) {
 		r, w := io.Pipe()
 		var skipped layer.Skipped
 		go func() {
@@ -85,12 +85,7 @@ func (t *tool) importDir(a *images.Adding, dir string) error {
 		}
 		return nil
 	}
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	return t.importArchive(a, dirFiles{root}, format, dir)
+	return t.importArchive(a, archive, dir)
 }
 
 // importStream takes a tar stream, compressed or not: what is in it tells what
@@ -103,15 +98,11 @@ func (t *tool) importStream(a *images.Adding, in io.Reader, name string) error {
 	}
 	defer plain.Close()
 	head := bufio.NewReaderSize(plain, 64<<10)
-	format := t.format
-	if format == "" {
-		format = detect(head)
+	comment := "imported"
+	if name != "" {
+		comment += " from " + filepath.Base(name)
 	}
-	if format == formatRootfs {
-		comment := "imported"
-		if name != "" {
-			comment += " from " + filepath.Base(name)
-		}
+	if t.format == formatRootfs || t.format == "" && !beginsArchive(head) {
 		return t.importRootfs(a, head, name, comment)
 	}
 	f, plainFile := in.(*os.File)
@@ -122,31 +113,34 @@ func (t *tool) importStream(a *images.Adding, in io.Reader, name string) error {
 		defer f.Close()
 	}
 	files, err := indexTar(f)
-	if err != nil {
+	switch {
+	case t.format == "" && (errors.Is(err, errManyFiles) || err == nil && !isArchive(files)):
+		if _, err := f.Seek(0, io.SeekStart); err != nil {
+			return err
+		}
+		return t.importRootfs(a, f, name, comment)
+	case err != nil:
 		return err
 	}
-	return t.importArchive(a, files, format, name)
+	return t.importArchive(a, files, name)
 }
 
-// archiveName is how the first entry of an archive of images is called.
-var archiveName = regexp.MustCompile(`^(\./)?(manifest\.json|repositories|oci-layout|index\.json|blobs/.*|[0-9a-f]{64}(\.json|\.tar|/.*)?)$`)
+// archiveName is how the entries of most archives of images are called.
+var archiveName = regexp.MustCompile(`^(\./)?(manifest\.json|repositories|oci-layout|index\.json|blobs/.*|(sha256:)?[0-9a-f]{64}(\.json|\.tar|\.tar\.gz|/.*)?)$`)
 
-// detect tells an archive of images from a root file system by its first entry
-// that has a name.
-func detect(r *bufio.Reader) string {
+// beginsArchive guesses by the first entry that has a name whether a stream is an
+// archive of images. What it is shows when all of it was read; a wrong guess
+// costs time alone.
+func beginsArchive(r *bufio.Reader) bool {
 	head, _ := r.Peek(64 << 10)
-	tr := tar.NewReader(strings.NewReader(string(head)))
+	tr := tar.NewReader(bytes.NewReader(head))
 	for {
 		h, err := tr.Next()
 		if err != nil {
-			return formatRootfs
+			return false
 		}
-		switch {
-		case h.Name == "./" || h.Name == "." || h.Typeflag == tar.TypeXGlobalHeader:
-		case archiveName.MatchString(h.Name):
-			return formatOCI
-		default:
-			return formatRootfs
+		if h.Name != "./" && h.Name != "." && h.Typeflag != tar.TypeXGlobalHeader {
+			return archiveName.MatchString(h.Name)
 		}
 	}
 }
@@ -173,16 +167,34 @@ func (t *tool) spool(a *images.Adding, r io.Reader) (*os.File, error) {
 	return f, nil
 }
 
-// importRootfs makes an image of one layer of a stream.
+// importRootfs makes an image of one layer of a stream. If what it unpacked is an
+// archive of images after all, and nobody said otherwise, those are imported.
 func (t *tool) importRootfs(a *images.Adding, r io.Reader, name, comment string) error {
-	ref, err := t.refFor(name)
+	ref, unnamed := t.refFor(name)
+	if unnamed != nil && t.format != "" {
+		return unnamed
+	}
+	l, err := t.unpackLayer(a, source{}, r)
 	if err != nil {
 		return err
 	}
-	report, err := t.unpackLayer(a, source{}, r)
-	if err != nil {
+	if t.format == "" {
+		root, err := os.OpenRoot(l.dir)
+		if err != nil {
+			return err
+		}
+		defer root.Close()
+		if archive := (dirFiles{root}); isArchive(archive) {
+			return t.importArchive(a, archive, name)
+		}
+	}
+	if unnamed != nil {
+		return unnamed
+	}
+	if err := t.addUnpacked(a, l); err != nil {
 		return err
 	}
+	report := l.report
 	for _, text := range report.Skipped.Notes() {
 		t.note(text)
 	}

@@ -120,30 +120,46 @@ func (t *tool) addLayer(a *images.Adding, s source) (layer.Report, string, error
 		return layer.Report{}, "", err
 	}
 	defer r.Close()
-	report, err := t.unpackLayer(a, s, r)
-	if err != nil {
-		return report, "", fmt.Errorf("%s: %w", s.name, err)
+	l, err := t.unpackLayer(a, s, r)
+	if err == nil {
+		err = t.addUnpacked(a, l)
 	}
-	return report, s.key(report), nil
+	if err != nil {
+		return l.report, "", fmt.Errorf("%s: %w", s.name, err)
+	}
+	return l.report, l.key(), nil
+}
+
+// unpacked is a layer that is complete, in the room that it was given.
+type unpacked struct {
+	source
+	dir, recipe string
+	report      layer.Report
 }
 
 // key is what the layer is known by in the store.
-func (s source) key(report layer.Report) string {
-	if report.Dependent {
-		return s.chain
+func (l unpacked) key() string {
+	if l.report.Dependent {
+		return l.chain
 	}
-	return report.DiffID
+	return l.report.DiffID
 }
 
-// unpackLayer unpacks one stream and puts it to where layers are.
-func (t *tool) unpackLayer(a *images.Adding, s source, r io.Reader) (layer.Report, error) {
-	dir, recipePath, err := a.Room()
-	if err != nil {
-		return layer.Report{}, err
+// addUnpacked puts a layer to where layers are.
+func (t *tool) addUnpacked(a *images.Adding, l unpacked) error {
+	return a.Add(t.ids, l.key(), l.dir, l.recipe, l.report.Lossy)
+}
+
+// unpackLayer unpacks one stream.
+func (t *tool) unpackLayer(a *images.Adding, s source, r io.Reader) (unpacked, error) {
+	l := unpacked{source: s}
+	var err error
+	if l.dir, l.recipe, err = a.Room(); err != nil {
+		return l, err
 	}
-	recipe, err := os.Create(recipePath)
+	recipe, err := os.Create(l.recipe)
 	if err != nil {
-		return layer.Report{}, err
+		return l, err
 	}
 	defer recipe.Close()
 	sum := &checked{r: r, hash: sha256.New()}
@@ -152,26 +168,23 @@ func (t *tool) unpackLayer(a *images.Adding, s source, r io.Reader) (layer.Repor
 	}
 	plain, compression, err := decompress(r)
 	if err != nil {
-		return layer.Report{}, err
+		return l, err
 	}
 	defer plain.Close()
 	if s.diffID != "" && compression != "" && compression != "gzip" && compression != "zstd" {
 		// The format says how much memory it takes, up to 4 GiB.
-		return layer.Report{}, errors.New("a layer of an image is compressed by gzip or zstd, not by " + compression)
+		return l, errors.New("a layer of an image is compressed by gzip or zstd, not by " + compression)
 	}
 	o := t.unpack
 	o.Trailer, o.Below = s.diffID == "", s.below
-	report, err := layer.Unpack(plain, dir, recipe, o)
+	l.report, err = layer.Unpack(plain, l.dir, recipe, o)
 	if err == nil && s.digest != "" {
 		err = sum.finish(s.digest)
 	}
-	if err == nil && s.diffID != "" && report.DiffID != s.diffID {
-		err = wrongDigest(report.DiffID, s.diffID)
+	if err == nil && s.diffID != "" && l.report.DiffID != s.diffID {
+		err = wrongDigest(l.report.DiffID, s.diffID)
 	}
-	if err == nil {
-		err = a.Add(t.ids, s.key(report), dir, recipePath, report.Lossy)
-	}
-	return report, err
+	return l, err
 }
 
 func wrongDigest(got, want string) error {

@@ -21,7 +21,7 @@ var keyOptions = [...]struct{ key, option string }{
 	{"env.set", "env"}, {"env.keep", "keep-env"}, {"env.unset", "unset-env"},
 	{"identity.map", "map"}, {"identity.uid", "uid"}, {"identity.gid", "gid"},
 	{"security.capabilities", "cap"}, {"network.mode", "net"},
-	{"network.join", "join"}, {"network.allow", "allow"}, {"network.deny", "deny"}, {"network.publish", "publish"}, {"network.host_loopback", "host-loopback"},
+	{"network.join", "join"}, {"network.allow", "allow"}, {"network.deny", "deny"}, {"network.publish", "publish"}, {"network.publish_all", "publish-all"}, {"network.host_loopback", "host-loopback"},
 	{"network.dns", "dns"}, {"network.bandwidth", "bandwidth"},
 	{"namespaces.", "share"}, {"namespaces.", "unshare"}, {"namespaces.hostname", "hostname"},
 	{"limits.memory", "memory"}, {"limits.memory_high", "memory-high"}, {"limits.memory_swap", "memory-swap"}, {"limits.oom", "oom"},

@@ -161,8 +161,9 @@ func (b *box) toggle(name, help string, field func(*changing) *bool) *kong.Flag 
 	if !b.occurs(name) {
 		return nil
 	}
+	long, _, _ := strings.Cut(name, "/")
 	return toggle(name, help, func(on bool) {
-		b.changes = append(b.changes, change{option: name, make: func(c *changing, _ string) error {
+		b.changes = append(b.changes, change{option: long, make: func(c *changing, _ string) error {
 			*field(c) = on
 			return nil
 		}})

@@ -24,6 +24,8 @@ func (b *box) networkOptions() []*kong.Flag {
 		b.option("deny", "HOST[:PORT][/PROTO]", "With --net private: do not reach this, whatever is allowed.",
 			egressRule(func(c *changing) *[]string { return &c.Network.Deny })),
 		b.option("publish", "[ADDR:][HOSTPORT:]PORT[/udp]", "With --net private: a port of the host, by default of 127.0.0.1, leads to one inside: 8080:80, 9000-9010:9000-9010.", publishPort),
+		b.toggle("publish-all/P", "With --net private: a free port of 127.0.0.1 for each that the image says it listens on; snug ps --json lists them.",
+			func(c *changing) *bool { return &c.Network.PublishAll }),
 		b.toggle("host-loopback", "With --net private: reach what listens on the host's loopback, as "+network.HostName+".",
 			func(c *changing) *bool { return &c.Network.HostLoopback }),
 		b.option("dns", "ADDRESS", "With --net private: a server of the domain name system to ask, in place of the host's.", func(c *changing, v string) error {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/snug-sandbox/snug"
 	"github.com/snug-sandbox/snug/desktop"
 	"github.com/snug-sandbox/snug/internal/plan"
 	"github.com/snug-sandbox/snug/internal/problem"
@@ -90,6 +91,9 @@ func (v *explainVerb) do(std streams) error {
 	view.Delegation = delegationOf(s.Spec.Limits, facts, held)
 	view.Notes = append(view.Notes, notesFor(facts.UID)...)
 	view.Notes = append(view.Notes, overlayNotes(s.Spec.Rootfs)...)
+	if text := snug.DiscardNote(s.Spec.Rootfs); text != "" {
+		view.Notes = append(view.Notes, text)
+	}
 	if err := v.print(std, view, steps); err != nil {
 		return err
 	}

@@ -33,7 +33,7 @@ func (v *runVerb) provide(s *sandbox, std streams) error {
 		return nil
 	}
 	if err := s.Spec.Validate(); err != nil {
-		return err
+		return s.blame(err)
 	}
 	store, err := images.Open("")
 	if err != nil {

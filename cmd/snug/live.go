@@ -51,6 +51,11 @@ func (v *runVerb) register(cmd *snug.Cmd, std streams) (end func(), err error) {
 func (v *runVerb) published(cmd *snug.Cmd, lock *running.Lock, std streams) {
 	cmd.Started = func(i snug.Instance) {
 		started := time.Now()
+		if i.Spec.Network.PublishAll && !v.quiet {
+			for _, port := range i.Published {
+				fmt.Fprintln(std.err, "snug: note: published", port)
+			}
+		}
 		time.AfterFunc(publishAfter, func() { v.unfound(std, publish(lock, cmd, i, started)) })
 	}
 }

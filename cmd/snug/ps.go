@@ -50,6 +50,7 @@ type psRow struct {
 	CPU        int64     `json:"cpu_ns"`
 	State      string    `json:"state"`
 	Cgroup     string    `json:"cgroup,omitempty"`
+	Published  []string  `json:"published,omitempty"` // "127.0.0.1:8080 -> 80/tcp"
 	Command    []string  `json:"command"`
 }
 
@@ -88,7 +89,7 @@ func psJSON(out io.Writer, all []live) error {
 		l := &all[i]
 		u := l.read()
 		command := append([]string{}, l.Command...)
-		rows = append(rows, psRow{l.Name, l.Profile, l.instance.PID, l.Supervisor, l.Started, int64(l.uptime()), u.memory, int64(u.cpu), l.state(), l.instance.Cgroup, command})
+		rows = append(rows, psRow{l.Name, l.Profile, l.instance.PID, l.Supervisor, l.Started, int64(l.uptime()), u.memory, int64(u.cpu), l.state(), l.instance.Cgroup, l.instance.Published, command})
 	}
 	return writeJSON(out, rows)
 }

@@ -162,6 +162,16 @@ func ProbeFuse() error {
 	return unix.Close(fd)
 }
 
+// ProbeMemoryAttributes sets an attribute of a user in memory, which tmpfs takes
+// since Linux 6.6.
+func ProbeMemoryAttributes() error {
+	fd, err := unix.MemfdCreate("probe", unix.MFD_CLOEXEC)
+	if err != nil {
+		return err
+	}
+	return errors.Join(unix.Fsetxattr(fd, "user.probe", nil, 0), unix.Close(fd))
+}
+
 // HasFilesystem reports whether the kernel has this file system ready; a module
 // that is not loaded yet does not count.
 func HasFilesystem(name string) bool {

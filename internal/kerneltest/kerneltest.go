@@ -36,6 +36,7 @@ import (
 //	userns    all seven namespaces at once by an ordinary user, and mounts inside
 //	proc      a fresh procfs in a new pid namespace
 //	overlay   overlayfs with a writable upper directory, mounted without root
+//	fuse      fuse-overlayfs(1), and a /dev/fuse that the caller may open
 //	subid     a range of ids mapped by newuidmap(1) and newgidmap(1)
 //	pty       a new pseudo-terminal
 //	net       a network namespace whose loopback interface comes up
