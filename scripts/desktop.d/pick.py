@@ -28,5 +28,5 @@ bus.call_sync(
     "org.freedesktop.portal.Desktop", "/org/freedesktop/portal/desktop", "org.freedesktop.portal.FileChooser", "OpenFile",
     GLib.Variant("(ssa{sv})", ("", "pick", {})), None, Gio.DBusCallFlags.NONE, 20000, None,
 )
-GLib.timeout_add_seconds(20, lambda: sys.exit("no answer"))
+GLib.timeout_add_seconds(120, lambda: sys.exit("no answer"))
 loop.run()
