@@ -53,7 +53,7 @@ func TestOnlyWhatOccurs(t *testing.T) {
 		"run ls":                       "help",
 		"run --net host ls":            "net help",
 		"run --no-linger --env=A=B ls": "env linger help",
-		"run -q ls":                    "profile env workdir quiet help",
+		"run -q ls":                    "profile env publish-all workdir quiet help",
 	} {
 		var got []string
 		for _, f := range runNode(strings.Fields(line)).Flags {

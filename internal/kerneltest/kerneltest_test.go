@@ -168,3 +168,9 @@ func TestArgsLoseWhatTheUserCannotReach(t *testing.T) {
 		t.Errorf("got %q, cover %q", got, s.cover)
 	}
 }
+
+func TestSignalsAreNotIgnored(t *testing.T) {
+	if out, err := exec.Command("sh", "-c", "kill -HUP $$; kill -INT $$; kill -QUIT $$; echo ignored").CombinedOutput(); err == nil {
+		t.Errorf("%s", out)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"os/user"
 	"path/filepath"
 	"runtime"
@@ -35,6 +36,7 @@ func Main(m *testing.M) {
 // with the status of that run. SNUG_TEST_ROOT=1 switches this off, for tests
 // that want to see what root sees and for those that rewrite golden files.
 func Drop() {
+	hearSignals()
 	if os.Getuid() != 0 || os.Getenv(rootEnv) != "" || !isTestRun() || onlyOneID() {
 		return
 	}
@@ -44,6 +46,17 @@ func Drop() {
 		status = 2
 	}
 	exit(status)
+}
+
+// hearSignals has programs that the tests start be told of signals that nohup(1),
+// or a shell's & in a script, made this process ignore: what is ignored stays so
+// through execve(2), what has a handler gets its default action back.
+func hearSignals() {
+	for _, s := range []os.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT} {
+		if signal.Ignored(s) {
+			signal.Notify(make(chan os.Signal, 1), s)
+		}
+	}
 }
 
 // isTestRun tells a run of the tests from the test binary playing another
