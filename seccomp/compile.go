@@ -29,11 +29,13 @@ func Compile(c Config, x Context) ([]byte, error) {
 	if b := prepared(c, x); b != "" {
 		return []byte(b), nil
 	}
-	p, err := c.policy(x)
-	if err != nil {
-		return nil, err
-	}
-	return checked(p.compile(x.Arch, c.Compat))
+	return remembered(c, x, false, func() ([]byte, error) {
+		p, err := c.policy(x)
+		if err != nil {
+			return nil, err
+		}
+		return checked(p.compile(x.Arch, c.Compat))
+	})
 }
 
 // checked refuses a filter that the kernel would not take.

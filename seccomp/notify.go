@@ -80,11 +80,13 @@ func (c Config) planListener(x Context, plain []byte, p *plan.Builder) error {
 	if Judge(plain, Call{Arch: nativeAudit(x.Arch), Nr: plan.Sendmsg.Nr}) != 0 {
 		return &problem.Problem{What: "security.seccomp.log_denials", Why: "the filter refuses sendmsg, by which the listener is handed over", Fix: "allow sendmsg, or leave --log-denials out"}
 	}
-	policy, err := c.policy(x)
-	if err != nil {
-		return err
-	}
-	filter, err := checked(policy.notifying().compile(x.Arch, c.Compat))
+	filter, err := remembered(c, x, true, func() ([]byte, error) {
+		policy, err := c.policy(x)
+		if err != nil {
+			return nil, err
+		}
+		return checked(policy.notifying().compile(x.Arch, c.Compat))
+	})
 	if err != nil {
 		return err
 	}

@@ -205,15 +205,15 @@ func compareAll(t *testing.T, c Config, x Context, rounds int) {
 func TestFiltersSayWhatTheirRulesSay(t *testing.T) {
 	for _, arch := range arches {
 		for _, base := range []string{Default, Strict} {
-			compareAll(t, Config{Base: base}, Context{Arch: arch}, 20)
-			compareAll(t, Config{Base: base, Compat: true}, Context{Arch: arch, NestedUserns: true, Capabilities: ^uint64(0)}, 20)
+			compareAll(t, Config{Base: base}, Context{Arch: arch}, 5)
+			compareAll(t, Config{Base: base, Compat: true}, Context{Arch: arch, NestedUserns: true, Capabilities: ^uint64(0)}, 5)
 		}
 		compareAll(t, Config{
 			Base: None, Errno: "EACCES", Log: []string{"@debug"}, Compat: true,
 			Deny: []string{"read(arg0 < 5, arg1 >= 0x100000000)", "write(arg2 > 7):EIO", "mmap(arg2 & 6 == 6):kill", "close(arg0 != 3)", "dup(arg0 <= 0x1ffffffff)",
 				"openat(arg2 & 0x300000000 == 0x100000000)", "lseek(arg1 > 0x500000000)"},
 			Allow: []string{"dup3(arg0 >= 2)", "@mount"},
-		}, Context{Arch: arch}, 50)
+		}, Context{Arch: arch}, 12)
 	}
 }
 

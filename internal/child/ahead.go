@@ -37,6 +37,7 @@ const aheadSize = 1 << 20
 //go:noinline
 //go:nocheckptr
 func makeAhead(r *region, stack unsafe.Pointer) {
+	enough(r, stack)
 	r.aheadFlags = guess(stack)
 	if r.aheadFlags == 0 {
 		return

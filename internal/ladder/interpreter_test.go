@@ -3,18 +3,21 @@ package ladder
 import (
 	"fmt"
 	"go/ast"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 )
 
 // interpreterFiles hold what runs between clone and execve, or before Go's
 // runtime starts, and nothing else: no memory may be allocated there, no stack may grow, no other thread exists
 // that could release a lock.
-var interpreterFiles = []string{"internal/child/interpret.go", "internal/child/reap.go", "internal/child/ahead.go", "internal/child/guess.go"}
+var interpreterFiles = []string{"internal/child/interpret.go", "internal/child/reap.go", "internal/child/ahead.go", "internal/child/guess.go", "internal/child/scarce.go"}
 
 // rawSystemCalls are the only functions that these files may call: the ways of
 // Go's own between "prepare the registers" and "enter the kernel".
@@ -95,8 +98,37 @@ func hasDirective(fn *ast.FuncDecl, want string) bool {
 func TestInterpreterCallsOnlyRawSyscalls(t *testing.T) {
 	for _, arch := range []string{"amd64", "arm64"} {
 		t.Run(arch, func(t *testing.T) {
-			checkInterpreter(t, build(t, "CGO_ENABLED=0", "GOARCH="+arch, "GOFLAGS=-ldflags=-E=snug_ahead"))
+			binary := build(t, "CGO_ENABLED=0", "GOARCH="+arch, "GOFLAGS=-ldflags=-E=snug_ahead")
+			checkInterpreter(t, binary)
+			if arch == runtime.GOARCH {
+				checkScarce(t, binary)
+			}
 		})
+	}
+}
+
+// checkScarce starts the program where Go's runtime could not start.
+func checkScarce(t *testing.T, binary string) {
+	t.Helper()
+	file, err := os.Open(binary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	for _, limit := range []string{"-v 100000", "-v 600000", "-d 50000", "-u 1"} {
+		for name, code := range map[string]int{"snug": 125, "/usr/bin/bwrap": 1} {
+			cmd := exec.Command("bash", "-c", "ulimit "+limit+" && exec -a "+name+" /proc/self/fd/3 version")
+			cmd.ExtraFiles = []*os.File{file}
+			cmd.Dir = "/"
+			if os.Getuid() == 0 { // whom no limit of processes holds
+				cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+			}
+			out, _ := cmd.CombinedOutput()
+			says := filepath.Base(name) + ": limit of "
+			if cmd.ProcessState.ExitCode() != code || !strings.HasPrefix(string(out), says) || !strings.Contains(string(out), "\n  try: ulimit "+limit[:2]) {
+				t.Errorf("%s with ulimit %s: %v, %q", name, limit, cmd.ProcessState, out)
+			}
+		}
 	}
 }
 
