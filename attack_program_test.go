@@ -17,14 +17,17 @@ import (
 
 // forgetful are facts of a user who may change the file of this program.
 func forgetful(t testing.TB) func(*host.Facts) {
-	mapped, err := child.Mapped()
-	if err != nil || len(mapped) < 2 {
-		t.Fatal(mapped, err)
+	pages, err := child.ProgramPages()
+	if err != nil || len(pages.Keep) < 2 || len(pages.Drop) < 2 {
+		t.Fatal(pages, err)
 	}
 	return func(f *host.Facts) {
-		f.Program = nil
-		for _, m := range mapped {
-			f.Program = append(f.Program, [3]uint64{m.At, m.Size, m.Prot})
+		f.Program = host.ProgramPages{}
+		for _, m := range pages.Keep {
+			f.Program.Keep = append(f.Program.Keep, [3]uint64{m.At, m.Size, m.Prot})
+		}
+		for _, m := range pages.Drop {
+			f.Program.Drop = append(f.Program.Drop, [3]uint64{m.At, m.Size})
 		}
 	}
 }
@@ -76,7 +79,7 @@ func TestTheCommandIsNotTheCallersProgram(t *testing.T) {
 		if cmd, err := start(forgetful(t), "sh", "-c", "sleep 0 & wait; exit 7"); cmd.Result().ExitCode != 7 || len(cmd.Result().Notes) > 0 {
 			t.Errorf("%s: %v, %+v", kind, err, cmd.Result())
 		}
-		if _, err := start(func(f *host.Facts) { f.Program = nil }, "/proc/self/exe"); errors.As(err, new(*snug.StepError)) {
+		if _, err := start(func(f *host.Facts) { f.Program = host.ProgramPages{} }, "/proc/self/exe"); errors.As(err, new(*snug.StepError)) {
 			t.Errorf("%s: the attack fails anyway: %v", kind, err)
 		}
 	}

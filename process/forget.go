@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/snug-sandbox/snug/internal/child"
+	"github.com/snug-sandbox/snug/internal/host"
 	"github.com/snug-sandbox/snug/internal/plan"
 	"github.com/snug-sandbox/snug/internal/program"
 )
@@ -33,28 +34,31 @@ func PlanForgetProgram(copies []child.Mapping, exe int, p *plan.Builder) {
 // program, below Go's heap and all libraries.
 const copyAt = 0x40_0000_0000
 
-// planForgetProgram appends the steps for a process that has to copy by itself. It
-// knows what is mapped of its program's file, at the same place in every process.
-func planForgetProgram(mapped []child.Mapping, p *plan.Builder) {
-	if len(mapped) == 0 {
+// planForgetProgram appends the steps for a process that has to copy by itself, the
+// few pages that it goes on with.
+func planForgetProgram(pages host.ProgramPages, p *plan.Builder) {
+	if len(pages.Keep) == 0 {
 		return
 	}
+	var kept []child.Mapping
 	var from, to []uint64 // struct iovec of readv(2)
-	at, size := uint64(copyAt), uint64(0)
-	for i := range mapped {
-		m := &mapped[i]
-		m.Copy = at
-		p.Do(forget, plan.Mmap, plan.Hex(at), plan.Hex(m.Size), plan.Num(unix.PROT_READ|unix.PROT_WRITE),
-			plan.Hex(unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_FIXED_NOREPLACE|unix.MAP_POPULATE), plan.Int(-1), plan.Num(0))
-		from, to = append(from, m.At, m.Size), append(to, at, m.Size)
-		at, size = at+m.Size, size+m.Size
+	size := uint64(0)
+	for _, m := range pages.Keep {
+		kept = append(kept, child.Mapping{At: m[0], Copy: copyAt + size, Size: m[1], Prot: m[2]})
+		from, to = append(from, m[0], m[1]), append(to, copyAt+size, m[1])
+		size += m[1]
 	}
+	p.Do(forget, plan.Mmap, plan.Hex(copyAt), plan.Hex(size), plan.Num(unix.PROT_READ|unix.PROT_WRITE),
+		plan.Hex(unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_FIXED_NOREPLACE|unix.MAP_POPULATE), plan.Int(-1), plan.Num(0))
+	n := plan.Num(uint64(len(kept)))
 	me := p.Do(forget, plan.Getpid).Keep("self")
-	n := plan.Num(uint64(len(mapped)))
 	p.Do(forget, plan.ProcessVMReadv, plan.Reg(me), p.Words(to...), n, p.Words(from...), n, plan.Num(0)).Min(int(size))
 	p.Free(me)
-	for _, m := range mapped {
+	for _, m := range kept {
 		planReplace(m, p)
+	}
+	for _, m := range pages.Drop {
+		p.Do(forget, plan.Munmap, plan.Hex(m[0]), plan.Hex(m[1]))
 	}
 	fields := p.Words(fileOf(0)...)
 	file := fields

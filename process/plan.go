@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/snug-sandbox/snug/internal/child"
+	"github.com/snug-sandbox/snug/internal/host"
 	"github.com/snug-sandbox/snug/internal/plan"
 	"github.com/snug-sandbox/snug/internal/program"
 	"github.com/snug-sandbox/snug/internal/units"
@@ -35,7 +36,7 @@ type Setup struct {
 
 	Enterable bool // what leads to the namespaces is kept for who enters them later
 
-	Program []child.Mapping // what is mapped of the caller's program, where its file has to be forgotten
+	Program host.ProgramPages // what is mapped of the caller's program, where its file has to be forgotten
 
 	children program.Reg // the list of the reaper's children, 0: not needed
 	own      program.Reg // the directory of its own namespaces, 0: not needed

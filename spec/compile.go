@@ -66,9 +66,7 @@ func newCompiler(s Spec, f host.Facts, io Streams, targets, handed []int) *compi
 		SharedPID: s.Namespaces.PID == namespaces.Share, NewTime: s.Namespaces.NewTime(), ArgumentPages: f.ArgumentPages, OpenFiles: f.OpenFiles,
 		NoKeys: s.Security.Seccomp.NoKeys(), Reports: s.reportsDenials(), Enterable: io.Enterable,
 	}
-	for _, m := range f.Program {
-		c.setup.Program = append(c.setup.Program, child.Mapping{At: m[0], Size: m[1], Prot: m[2]})
-	}
+	c.setup.Program = f.Program
 	c.setup.Environ = s.environ(f, c.context, c.setup.Workdir)
 	return c
 }

@@ -45,7 +45,7 @@ func CompileEnter(s Spec, f host.Facts, io Streams, copies []child.Mapping) (*pl
 		handed = append(handed, -1-i)
 	}
 	c := newCompiler(s, f, io, targets, handed)
-	c.setup.Name, c.setup.Enterable, c.setup.Program = "snug-exec", false, nil // enter has its own way
+	c.setup.Name, c.setup.Enterable, c.setup.Program = "snug-exec", false, host.ProgramPages{} // there is another way
 	c.entering = true
 	if err := c.enter(own, len(targets), copies); err != nil {
 		return nil, err

@@ -19,7 +19,7 @@ func (s Spec) Facts() (host.Facts, error) {
 	f.ArgumentPages[0], f.ArgumentPages[1] = child.ArgumentPages()
 	f.OpenFiles = nofile.AtStart
 	if err == nil && !s.Namespaces.None && !s.wallsFiles(f) && mayChangeProgram(f.UID) {
-		f.Program, err = mapped()
+		f.Program, err = programPages()
 	}
 	return f, err
 }
@@ -38,12 +38,15 @@ func mayChangeProgram(uid int) bool {
 	return uid == 0 || unix.Stat(self, &st) != nil || int(st.Uid) == uid || unix.Access(self, unix.W_OK) == nil
 }
 
-func mapped() (list [][3]uint64, err error) {
-	all, err := child.Mapped()
-	for _, m := range all {
-		list = append(list, [3]uint64{m.At, m.Size, m.Prot})
+func programPages() (found host.ProgramPages, err error) {
+	p, err := child.ProgramPages()
+	for _, m := range p.Keep {
+		found.Keep = append(found.Keep, [3]uint64{m.At, m.Size, m.Prot})
 	}
-	return list, err
+	for _, m := range p.Drop {
+		found.Drop = append(found.Drop, [3]uint64{m.At, m.Size})
+	}
+	return found, err
 }
 
 // Plan returns the steps that run s on this machine, without running them. Its

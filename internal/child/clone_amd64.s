@@ -55,3 +55,9 @@ TEXT ·programBounds(SB),NOSPLIT,$0-16
 	LEAQ	runtime·end(SB), AX
 	MOVQ	AX, to+8(FP)
 	RET
+
+// func codeEnd() uintptr
+TEXT ·codeEnd(SB),NOSPLIT,$0-8
+	LEAQ	·codeEnd(SB), AX
+	MOVQ	AX, ret+0(FP)
+	RET

@@ -49,3 +49,9 @@ TEXT ·programBounds(SB),NOSPLIT,$0-16
 	MOVD	$runtime·end(SB), R0
 	MOVD	R0, to+8(FP)
 	RET
+
+// func codeEnd() uintptr
+TEXT ·codeEnd(SB),NOSPLIT,$0-8
+	MOVD	$·codeEnd(SB), R0
+	MOVD	R0, ret+0(FP)
+	RET

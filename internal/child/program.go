@@ -21,15 +21,14 @@ type Copies struct {
 	memory   [][]byte
 }
 
-// Mapped lists what is mapped of this program's file, without copies.
-func Mapped() ([]Mapping, error) {
+func mapped() ([]Mapping, error) {
 	maps, err := os.ReadFile("/proc/self/maps")
 	return programMappings(string(maps), uint64(entryPoint())), err
 }
 
 // CopyProgram copies this program.
 func CopyProgram() (*Copies, error) {
-	mapped, err := Mapped()
+	all, err := mapped()
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +38,7 @@ func CopyProgram() (*Copies, error) {
 	}
 	defer mem.Close()
 	c := &Copies{}
-	for _, m := range mapped {
+	for _, m := range all {
 		memory, err := syscall.Mmap(-1, 0, int(m.Size), syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_PRIVATE|syscall.MAP_ANON)
 		if err != nil {
 			c.Free()

@@ -21,9 +21,9 @@ type Facts struct {
 	// put the arguments and the environment of this process, 0 when not known.
 	ArgumentPages [2]uint64
 
-	// Program is what is mapped of this program's file, as address, size and
-	// protection, where a command must be kept from the file by more than Landlock.
-	Program [][3]uint64
+	// Program is what is mapped of this program's file, where a command must be kept
+	// from the file by more than Landlock.
+	Program ProgramPages
 	// OpenFiles is the soft and the hard limit of open files that this process was
 	// started with, 0 when not known.
 	OpenFiles [2]uint64
@@ -100,3 +100,7 @@ type Version struct {
 func (v Version) AtLeast(major, minor int) bool {
 	return v.Major > major || v.Major == major && v.Minor >= minor
 }
+
+// ProgramPages are pages of memory by address, size and protection: those that the
+// first process of a sandbox goes on with, and those that it does without.
+type ProgramPages struct{ Keep, Drop [][3]uint64 }
