@@ -313,7 +313,7 @@ func chromiumTree() map[string]any {
 		},
 		"extends": "generic-wayland",
 		"network": map[string]any{
-			"mode": "host",
+			"mode": "private",
 		},
 		"security": map[string]any{
 			"nested_userns": true,
@@ -343,7 +343,7 @@ func firefoxTree() map[string]any {
 		},
 		"extends": "generic-wayland",
 		"network": map[string]any{
-			"mode": "host",
+			"mode": "private",
 		},
 		"security": map[string]any{
 			"nested_userns": true,
@@ -363,7 +363,7 @@ func electronTree() map[string]any {
 		},
 		"extends": "generic-wayland",
 		"network": map[string]any{
-			"mode": "host",
+			"mode": "private",
 		},
 		"security": map[string]any{
 			"nested_userns": true,
@@ -452,7 +452,7 @@ func codeEditorTree() map[string]any {
 			},
 		},
 		"network": map[string]any{
-			"mode": "host",
+			"mode": "private",
 		},
 		"security": map[string]any{
 			"nested_userns": true,
@@ -472,7 +472,7 @@ func gameTree() map[string]any {
 		},
 		"extends": "generic-wayland",
 		"network": map[string]any{
-			"mode": "host",
+			"mode": "private",
 		},
 		"security": map[string]any{
 			"nested_userns": true,

@@ -80,7 +80,7 @@ func kindOf(v *kong.Value, placeholder string) kind {
 		return words
 	case strings.Contains(v.Name, "profile") || strings.Contains(v.Name, "PROFILE"):
 		return profileNames
-	case v.Name == "SANDBOX":
+	case v.Name == "SANDBOX" || placeholder == "SANDBOX":
 		return sandboxNames
 	case strings.HasSuffix(v.Name, "env"):
 		return variables
