@@ -65,7 +65,7 @@ func TestFuseOverlayfsShowsWhatOverlayfsDoes(t *testing.T) {
 	s.Rootfs.Driver, s.Rootfs.Overlay = mounts.DriverFuse, mounts.OverlayReadonly
 	want(t, sh(s, "touch /srv/x 2>/dev/null || echo read-only"), "read-only")
 	// Neither the device that the server is reached by nor the server is inside.
-	want(t, sh(s, "ls /proc/self/fd | tr '\\n' ' '; ls -d /proc/[0-9]* | wc -l"), "0 1 2 3 4")
+	want(t, sh(s, "ls /proc/self/fd | tr '\\n' ' '; set -- /proc/[0-9]*; echo $#"), "0 1 2 3 2")
 	if kept, err := store.Kept(); err != nil || len(kept) != 4 {
 		t.Error(kept, err)
 	}

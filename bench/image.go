@@ -136,14 +136,14 @@ func (b *bench) importImage() error {
 	if err := writeTar(file, b.quit); err != nil {
 		return err
 	}
-	ours, theirs, err := b.unpackInTurns("tar", func(n string) (ours, theirs []string) {
+	ours, theirs, err := b.unpackInTurns("tar", 5, func(n string) (ours, theirs []string) {
 		return []string{file}, []string{"tar", "-C", n, "-xf", file}
 	})
 	if err != nil {
 		return err
 	}
 	b.addTimes("import of a tar of 300 MB against tar -x", ours, theirs, 1.2)
-	if err := b.memoryOfImport(file); err != nil {
+	if err := errors.Join(b.memoryOfImport("memory of that import in MB", file), b.importMany()); err != nil {
 		return err
 	}
 	if _, err := exec.LookPath("umoci"); err != nil {
@@ -154,7 +154,7 @@ func (b *bench) importImage() error {
 	if err := errors.Join(b.home("data-tar0"), b.snug("image", "export", "import", "--output", layout)); err != nil {
 		return err
 	}
-	ours, theirs, err = b.unpackInTurns("image", func(n string) (ours, theirs []string) {
+	ours, theirs, err = b.unpackInTurns("image", 5, func(n string) (ours, theirs []string) {
 		return []string{layout}, []string{"umoci", "unpack", "--rootless", "--image", layout + ":latest", filepath.Join(n, "bundle")}
 	})
 	if err != nil {
@@ -167,9 +167,9 @@ func (b *bench) importImage() error {
 // unpackInTurns imports what words names first, and runs the second command, some
 // times. Nothing is removed in between: where files were just removed, file systems
 // are slow to make new ones, for whoever comes next.
-func (b *bench) unpackInTurns(name string, words func(dir string) (ours, theirs []string)) (ours, theirs []time.Duration, err error) {
+func (b *bench) unpackInTurns(name string, most int, words func(dir string) (ours, theirs []string)) (ours, theirs []time.Duration, err error) {
 	snug := filepath.Join(b.dir, "snug")
-	for i := range min(b.runs, 5) {
+	for i := range min(b.runs, most) {
 		dir := filepath.Join(b.dir, fmt.Sprint("unpacked-", name, i))
 		if err := errors.Join(os.Mkdir(dir, 0o755), b.home(fmt.Sprint("data-", name, i))); err != nil {
 			return nil, nil, err
@@ -188,15 +188,49 @@ func (b *bench) unpackInTurns(name string, words func(dir string) (ours, theirs 
 	return ours, theirs, nil
 }
 
+// importMany is importImage for many files without content, once.
+func (b *bench) importMany() error {
+	file := filepath.Join(b.dir, "many.tar")
+	if err := writeMany(file, 200000); err != nil {
+		return err
+	}
+	defer os.Remove(file)
+	ours, theirs, err := b.unpackInTurns("many", 1, func(n string) (ours, theirs []string) {
+		return []string{file}, []string{"tar", "-C", n, "-xf", file}
+	})
+	if err != nil {
+		return err
+	}
+	b.addTimes("import of 200,000 empty files against tar -x", ours, theirs, 1.2)
+	return b.memoryOfImport("memory of that import in MB", file)
+}
+
+// writeMany writes a tar of a number of files that are empty.
+func writeMany(name string, count int) error {
+	f, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	w := tar.NewWriter(f)
+	for i := range count {
+		if i%1000 == 0 {
+			err = errors.Join(err, w.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: fmt.Sprintf("d%d/", i/1000), Mode: 0o755}))
+		}
+		err = errors.Join(err, w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: fmt.Sprintf("d%d/f%d", i/1000, i), Mode: 0o644, ModTime: time.Unix(1700000000, 0)}))
+	}
+	return errors.Join(err, w.Close(), f.Close())
+}
+
 // memoryOfImport measures the helper's, which does the work.
-func (b *bench) memoryOfImport(file string) error {
+func (b *bench) memoryOfImport(what, file string) error {
 	cmd := exec.Command(filepath.Join(b.dir, "snug-image"), "import", "--store="+filepath.Join(b.dir, "data-memory"), "--tag=import", file)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%w: %s", err, out)
 	}
 	const limit = 64 // MB
 	used := float64(cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss) / 1024
-	b.add(target{what: "memory of that import in MB", snug: fmt.Sprintf("%.0f", used), bwrap: fmt.Sprint(limit), value: used / limit, limit: 1})
+	b.add(target{what: what, snug: fmt.Sprintf("%.0f", used), bwrap: fmt.Sprint(limit), value: used / limit, limit: 1})
 	return nil
 }
 

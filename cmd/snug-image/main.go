@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 
 	"golang.org/x/sys/unix"
 
@@ -45,8 +46,13 @@ type tool struct {
 	unpack   layer.Options
 }
 
+// memory is what this program has the garbage collector hold to: a layer of any
+// size fits, as little is kept of each entry.
+const memory = 40 << 20
+
 func main() {
 	unix.Umask(0o022)
+	debug.SetMemoryLimit(memory)
 	err := do(os.Args[1:])
 	switch {
 	case err == nil:

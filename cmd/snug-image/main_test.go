@@ -2,6 +2,7 @@ package main
 
 import (
 	"archive/tar"
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -467,4 +469,37 @@ func TestHostileArchives(t *testing.T) {
 	}
 	write(t, layout+"/index.json", []byte(`{"manifests":[{"digest":"`+blob(manifest(config, good))+`"}]}`))
 	must(t, filepath.Join(dir, "store"), "import", layout)
+}
+
+// The memory of an import does not grow with the number of entries. That of
+// 200,000 files is measured by bench; here most are of the root, which takes no
+// time.
+func TestManyEntriesTakeLittleMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is about memory, which the race detector, for one, takes itself")
+	}
+	const entries, limit = 200000, 48 << 10 // kilobytes
+	cmd := programCmd(t, filepath.Join(t.TempDir(), "store"), "import", "--tag=many", "-")
+	r, w := io.Pipe()
+	cmd.Stdin = r
+	go func() {
+		out := bufio.NewWriter(w)
+		tw := tar.NewWriter(out)
+		for i := range entries {
+			h := &tar.Header{Typeflag: tar.TypeDir, Name: "./", Mode: 0o755}
+			if i%1000 == 1 {
+				h.Typeflag, h.Name = tar.TypeReg, fmt.Sprintf("file%d", i)
+			}
+			tw.WriteHeader(h)
+		}
+		w.CloseWithError(errors.Join(tw.Close(), out.Flush()))
+	}()
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v %s", err, out)
+	}
+	if used := cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss; used > limit {
+		t.Errorf("it took %d kB", used)
+	} else {
+		t.Logf("it took %d kB", used)
+	}
 }

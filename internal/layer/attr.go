@@ -46,7 +46,7 @@ func (u *unpacker) plainMeta(parent int, base string, h *tar.Header) error {
 			return ownerError(err)
 		}
 	}
-	return setTime(parent, base, h.ModTime)
+	return setTime(parent, base, timespec(h.ModTime))
 }
 
 // attributes sets those of the caller's kind. What steers overlayfs is the

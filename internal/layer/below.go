@@ -143,7 +143,7 @@ func (u *unpacker) likeBelow(parent int, base, name string) error {
 	}
 	defer unix.Close(made)
 	u.report.Dependent = true
-	u.dirs = append(u.dirs, dirMeta{name, st.Mode & 0o7777, modTime(st)})
+	u.dirs[name] = dirMeta{st.Mode & 0o7777, timespec(modTime(st))}
 	err = copyMeta(old, made, st)
 	return errors.Join(err, unix.Fchmod(made, st.Mode&0o7777|0o700))
 }

@@ -3,10 +3,13 @@ package layer
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -55,7 +58,7 @@ func (u *unpacker) entry(h *tar.Header, content io.Reader) error {
 		if h.Typeflag != tar.TypeDir {
 			return errors.New("the root can only be a directory")
 		}
-		return u.directoryMeta(u.root, ".", h)
+		return u.directoryMeta(u.root, "", h)
 	}
 	dir, base := path.Split(name)
 	parent, err := u.sameParent(dir)
@@ -292,7 +295,7 @@ func (u *unpacker) directoryMeta(fd int, name string, h *tar.Header) error {
 	if err := u.openMeta(fd, h); err != nil {
 		return err
 	}
-	u.dirs = append(u.dirs, dirMeta{name, mode(h), h.ModTime})
+	u.dirs[name] = dirMeta{mode(h), timespec(h.ModTime)}
 	return nil
 }
 
@@ -325,7 +328,7 @@ func (u *unpacker) regular(parent int, base, name string, h *tar.Header, content
 	if err := unix.Fchmod(fd, mode(h)); err != nil {
 		return err
 	}
-	return setTime(parent, base, h.ModTime)
+	return setTime(parent, base, timespec(h.ModTime))
 }
 
 // isSparse reports whether the stream holds less than the whole of a file.
@@ -457,34 +460,34 @@ func sameName(dirA int, a string, dirB int, b string) bool {
 		sa.Dev == sb.Dev && sa.Ino == sb.Ino
 }
 
-func setTime(parent int, base string, t time.Time) error {
-	when := unix.NsecToTimespec(t.UnixNano())
+// timespec is a time that file systems take.
+func timespec(t time.Time) unix.Timespec {
 	if t.IsZero() || t.Unix() < 0 || t.Unix() > 1<<33 {
-		when = unix.Timespec{Sec: max(0, min(t.Unix(), 1<<33))}
+		return unix.Timespec{Sec: max(0, min(t.Unix(), 1<<33))}
 	}
+	return unix.NsecToTimespec(t.UnixNano())
+}
+
+func setTime(parent int, base string, when unix.Timespec) error {
 	return unix.UtimesNanoAt(parent, base, []unix.Timespec{when, when}, unix.AT_SYMLINK_NOFOLLOW)
 }
 
 // finishDirs gives directories their modes and times, the deepest first: a mode
 // may forbid to enter.
 func (u *unpacker) finishDirs() error {
-	done := make(map[string]bool, len(u.dirs))
-	for i := len(u.dirs) - 1; i >= 0; i-- {
-		d := u.dirs[i]
-		if done[d.path] {
-			continue
-		}
-		done[d.path] = true
+	names := slices.Sorted(maps.Keys(u.dirs))
+	for _, name := range slices.Backward(names) { // what is in a directory sorts behind it
+		d := u.dirs[name]
 		how := unix.OpenHow{Flags: unix.O_RDONLY | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS}
-		fd, err := openat2(u.root, d.path, how)
+		fd, err := openat2(u.root, cmp.Or(name, "."), how)
 		if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) {
 			continue // a later entry took its place, or its name led through a link
 		}
 		if err == nil {
-			err = errors.Join(unix.Fchmod(fd, d.mode), setTime(fd, ".", d.mtime), unix.Close(fd))
+			err = errors.Join(unix.Fchmod(fd, d.mode), setTime(fd, ".", d.when), unix.Close(fd))
 		}
 		if err != nil {
-			return entryProblem(d.path, err)
+			return entryProblem(name, err)
 		}
 	}
 	return nil

@@ -20,7 +20,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -108,8 +107,8 @@ type unpacker struct {
 	root   int // descriptor of the directory
 	tape   *tape
 	report Report
-	claims int64 // bytes that files claim so far
-	dirs   []dirMeta
+	claims int64              // bytes that files claim so far
+	dirs   map[string]dirMeta // by their names; "": the root
 
 	lastDir string // what sameParent keeps open
 	lastFD  int    // -1: nothing
@@ -122,9 +121,8 @@ type unpacker struct {
 
 // dirMeta is what a directory gets once nothing more goes into it.
 type dirMeta struct {
-	path  string
-	mode  uint32
-	mtime time.Time
+	mode uint32
+	when unix.Timespec
 }
 
 // Unpack unpacks the stream r into the empty directory dir and writes its
@@ -142,7 +140,7 @@ func Unpack(r io.Reader, dir string, recipe io.Writer, o Options) (Report, error
 	}
 	source := readAhead(r, o.Limits.Bytes)
 	defer source.stop()
-	u := &unpacker{Options: o, root: root, tape: &tape{r: source, recipe: w}, buf: make([]byte, 128<<10), lastFD: -1}
+	u := &unpacker{Options: o, root: root, tape: &tape{r: source, recipe: w}, buf: make([]byte, 128<<10), lastFD: -1, dirs: map[string]dirMeta{}}
 	defer u.forget()
 	defer func() {
 		if u.under != nil {
