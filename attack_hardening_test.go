@@ -1,9 +1,13 @@
 package snug_test
 
 import (
+	"errors"
 	"fmt"
+	"os"
+	"os/exec"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -23,6 +27,19 @@ func init() {
 		_, _, off := unix.RawSyscall6(unix.SYS_PRCTL, unix.PR_SET_MDWE, 0, 0, 0, 0, 0)
 		fmt.Println(unix.ErrnoName(atOnce), unix.ErrnoName(later), unix.ErrnoName(off))
 		return nil
+	})
+	// core prints the cookie of this process, and of one that it starts.
+	register("core", func(args []string) error {
+		const get = 0 // PR_SCHED_CORE_GET
+		var cookie uint64
+		_, _, errno := unix.RawSyscall6(unix.SYS_PRCTL, unix.PR_SCHED_CORE, get, 0, 0, uintptr(unsafe.Pointer(&cookie)), 0)
+		fmt.Println(cookie, unix.ErrnoName(errno))
+		if len(args) == 0 {
+			return nil
+		}
+		next := exec.Command("/proc/self/exe")
+		next.Args, next.Stdout = []string{probePath, "core"}, os.Stdout
+		return next.Run()
 	})
 	register("securebits", func([]string) error {
 		bits, _, _ := unix.RawSyscall6(unix.SYS_PRCTL, unix.PR_GET_SECUREBITS, 0, 0, 0, 0, 0)
@@ -50,6 +67,34 @@ func TestMemoryIsNotWrittenAndExecuted(t *testing.T) {
 	cmd = inside(t, s, "write-execute")
 	cmd.Spec.Command.Args = append([]string{"sh", "-c", `"$@"; exit $?`, "sh"}, cmd.Spec.Command.Args...)
 	want(t, cmd, "EACCES EACCES EPERM")
+}
+
+// Each sandbox has a cookie of its own, which what it starts has as well
+// (PR_SCHED_CORE). A kernel that cannot do it says so; one whose cores have one
+// thread each has nothing to keep apart.
+func TestCoreScheduling(t *testing.T) {
+	kerneltest.Require(t, "userns", "proc")
+	s := snug.Spec{}
+	s.Security.CoreScheduling = true
+	seen := map[string]bool{"0": true}
+	for range 2 {
+		out, err := all(t, inside(t, s, "core", "again"))
+		if err != nil {
+			var p *problem.Problem
+			if failed := new(snug.StepError); !errors.As(err, &failed) || failed.Errno != unix.EINVAL || !errors.As(err, &p) || !strings.Contains(p.Why, "CONFIG_SCHED_CORE") || p.Fix == "" {
+				t.Error(err)
+			}
+			t.Skip("needs CONFIG_SCHED_CORE")
+		}
+		words := strings.Fields(out)
+		if len(words) == 4 && words[1] == "ENODEV" {
+			t.Skip("needs cores with two threads; the command ran, as it should")
+		}
+		if len(words) != 2 || words[0] != words[1] || seen[words[0]] {
+			t.Errorf("%q after %v", out, seen)
+		}
+		seen[words[0]] = true
+	}
 }
 
 // Root inside, with and without a map of many ids, gains nothing by execve, and

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -18,6 +19,22 @@ import (
 	"github.com/snug-sandbox/snug/namespaces"
 	"github.com/snug-sandbox/snug/network"
 )
+
+func init() {
+	register("limits-outside", func(args []string) error {
+		pid, _ := strconv.Atoi(args[0])
+		var now unix.Rlimit
+		if err := unix.Prlimit(pid, unix.RLIMIT_CPU, nil, &now); err != nil {
+			return err
+		}
+		own := unix.Setrlimit(unix.RLIMIT_CPU, &now)
+		const group, low = 2, 2<<13 | 7 // IOPRIO_WHO_PGRP, the last of IOPRIO_CLASS_BE
+		_, _, io := unix.RawSyscall(unix.SYS_IOPRIO_SET, group, uintptr(unix.Getpgrp()), low)
+		file := os.WriteFile(fmt.Sprintf("/proc/%d/oom_score_adj", pid), []byte(args[1]), 0)
+		fmt.Println(file == nil, unix.Prlimit(pid, unix.RLIMIT_CPU, &now, nil) == nil, unix.Setpriority(unix.PRIO_PGRP, 0, 19) == nil, io == 0, own == nil)
+		return nil
+	})
+}
 
 // needLandlock skips where the kernel has not got this version.
 func needLandlock(t *testing.T, version int) {
@@ -138,6 +155,25 @@ func TestSharedNamespacesReachNoProcessesOutside(t *testing.T) {
 	signal := fmt.Sprintf("kill -0 %d 2>/dev/null && echo reached; sleep 1000 & kill $! && echo own", os.Getpid())
 	want(t, sh(s, signal), "own")
 	want(t, sh(without(s), signal), "reached\nown")
+}
+
+// A limit of processor time ends a process as a signal does, and is no signal: where
+// processes outside are seen, the filter keeps limits and priorities from them, but
+// not from the command itself and what it starts. Their files in /proc are read-only,
+// where no nested namespace needs them.
+func TestLimitsOutsideAreNotChanged(t *testing.T) {
+	kerneltest.Require(t, "userns", "proc")
+	s := snug.Spec{}
+	s.Namespaces.PID = namespaces.Share
+	score, err := os.ReadFile("/proc/self/oom_score_adj")
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := []string{strconv.Itoa(os.Getpid()), strings.TrimSpace(string(score))}
+	want(t, inside(t, s, "limits-outside", args...), "false false false false true")
+	s.Security.Seccomp.Allow = []string{"prlimit64", "setpriority", "ioprio_set"}
+	s.Security.NestedUserns = true
+	want(t, inside(t, s, "limits-outside", args...), "true true true true true")
 }
 
 // Everything that the mounts allow is allowed.

@@ -112,7 +112,9 @@ func (b *builder) proc(r Resolved) error {
 		if limited {
 			return errors.New("the /proc of the caller's pid namespace is as it is: hidepid and proc_subset need one of the sandbox's own")
 		}
-		fd = b.cloneTree(label, "/proc", Mount{Writable: true}, false)
+		// Processes outside have files there that this user may write to, such as
+		// oom_score_adj. bubblewrap leaves them writable.
+		fd = b.cloneTree(label, "/proc", Mount{Writable: b.context.OuterProc || b.table.Ordered}, false)
 	} else {
 		fd = b.freshProc(label, r.Fallback == FallbackBind && !limited)
 	}

@@ -13,6 +13,7 @@ import (
 // Context is what mounts need to know of the rest of a Spec.
 type Context struct {
 	SharedPID   bool // the pid namespace is the caller's
+	OuterProc   bool // what can be written of the caller's processes, too, must be writable
 	SharedIPC   bool // the ipc namespace is the caller's
 	HostNetwork bool // the network namespace is the caller's
 	SharedUser  bool // the user namespace is the caller's

@@ -86,8 +86,7 @@ var guard = []line{
 // that can be connected to may be as good as being outside (a service manager, a
 // bus), and Landlock knows abstract ones only; one of a pair that is for datagrams
 // can be connected elsewhere later on. System V objects, message queues and keys
-// know neither files nor Landlock, limits and priorities of other processes no
-// scope. What a profile allows by name is allowed.
+// know neither files nor Landlock. What a profile allows by name is allowed.
 var bareLines = []line{
 	{deny: true, rule: "socket(arg0 == AF_UNIX):EAFNOSUPPORT"},
 	{deny: true, rule: "socketpair(arg1 & 15 == SOCK_DGRAM):EPROTONOSUPPORT"},
@@ -98,11 +97,18 @@ var bareLines = []line{
 	{deny: true, rule: "@keyring:EPERM"},
 	{deny: true, rule: "mq_open:ENOSYS"},
 	{deny: true, rule: "mq_unlink:ENOSYS"},
+	{deny: true, rule: "@attributes:EPERM", strict: true},
+	{deny: true, rule: "utimensat(arg1 != 0):EPERM", strict: true},
+}
+
+// sharedPID are for who sees processes outside: a limit of processor time kills as
+// a signal does (setrlimit(2)), and neither it nor priorities of whole groups know
+// Landlock's scopes. Numbers of single processes are those of a program's own
+// threads, too.
+var sharedPID = []line{
 	{deny: true, rule: "prlimit64(arg0 != 0, arg2 != 0):EPERM"},
 	{deny: true, rule: "setpriority(arg0 != 0):EPERM"},
 	{deny: true, rule: "ioprio_set(arg0 != 1):EPERM"},
-	{deny: true, rule: "@attributes:EPERM", strict: true},
-	{deny: true, rule: "utimensat(arg1 != 0):EPERM", strict: true},
 }
 
 // offline keeps from the host's network.

@@ -61,7 +61,7 @@ func key(c Config, x Context, asks bool) string {
 		}
 	}
 	bits := uint64(0)
-	for i, on := range [...]bool{c.Compat, asks, x.NestedUserns, x.Bare, x.NoNetwork, x.NoTruncate} {
+	for i, on := range [...]bool{c.Compat, asks, x.NestedUserns, x.SharedPID, x.Bare, x.NoNetwork, x.NoTruncate} {
 		if on {
 			bits |= 1 << i
 		}

@@ -14,6 +14,7 @@ type Context struct {
 	Arch         string // a GOARCH: "amd64" or "arm64"
 	NestedUserns bool   // the command may make user namespaces
 	Capabilities uint64 // what it holds over the sandbox's namespaces, as bits
+	SharedPID    bool   // it sees processes outside
 	Bare         bool   // no namespaces keep it from what is the host's
 	NoNetwork    bool   // where it is Bare: it may not use the host's network
 	NoTruncate   bool   // where it is Bare: Landlock lets it truncate files by their paths
@@ -85,6 +86,9 @@ func (c Config) policy(x Context) (policy, error) {
 		}
 	}
 	p.rules = append(p.rules, x.bare(c)...)
+	if x.SharedPID || x.Bare {
+		p.rules = append(p.rules, lines(sharedPID, 0, false)...)
+	}
 	switch {
 	case c.File != "":
 		return p, p.importDocker(c.File, x)

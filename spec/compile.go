@@ -225,7 +225,7 @@ func (c *compiler) nestedFilter() []byte {
 func (c *compiler) filterContext() seccomp.Context {
 	return seccomp.Context{
 		Arch: runtime.GOARCH, NestedUserns: c.Security.NestedUserns, Capabilities: c.Security.Bits(), Imported: c.facts.SeccompFile,
-		Bare: c.Namespaces.None, NoNetwork: c.Network.Mode != network.Host, NoTruncate: !landlock.Truncates(c.facts.Landlock),
+		SharedPID: c.Namespaces.PID == namespaces.Share, Bare: c.Namespaces.None, NoNetwork: c.Network.Mode != network.Host, NoTruncate: !landlock.Truncates(c.facts.Landlock),
 		Killable: c.facts.Kernel.AtLeast(5, 19),
 	}
 }

@@ -40,6 +40,7 @@ func (s Spec) table() mounts.Table {
 func (s Spec) context(f host.Facts) mounts.Context {
 	uid, gid := s.Identity.IDs(f)
 	c := mounts.Context{
+		OuterProc: s.Security.NestedUserns, // a namespace's maps are written there
 		SharedPID: s.Namespaces.PID == namespaces.Share && s.Namespaces.Join.PID == nil, SharedIPC: s.Namespaces.IPC == namespaces.Share,
 		ResolvConf: s.resolvConf(f), HostNames: s.hostNames(), ResolvFile: pick(f.Resolver.File != "", f.Resolver.File, "/etc/resolv.conf"),
 		SharedUser: s.Namespaces.User == namespaces.Share, HostNetwork: s.hostNetwork(),
