@@ -30,7 +30,8 @@ type Command struct {
 
 	// PID1 makes the command itself process 1 of its pid namespace. It then
 	// has to reap orphans, and signals without a handler do not reach it
-	// (pid_namespaces(7)). Default: a small reaper is process 1.
+	// (pid_namespaces(7)); zombies that it does not reap stay until it ends, as
+	// in a container without --init. Default: a small reaper is process 1.
 	PID1 bool `toml:"pid1"`
 
 	// Linger waits for every process of the sandbox when the command has
