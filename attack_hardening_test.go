@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -31,9 +30,17 @@ func init() {
 	// core prints the cookie of this process, and of one that it starts.
 	register("core", func(args []string) error {
 		const get = 0 // PR_SCHED_CORE_GET
-		var cookie uint64
-		_, _, errno := unix.RawSyscall6(unix.SYS_PRCTL, unix.PR_SCHED_CORE, get, 0, 0, uintptr(unsafe.Pointer(&cookie)), 0)
-		fmt.Println(cookie, unix.ErrnoName(errno))
+		at, _, _ := unix.RawSyscall6(unix.SYS_MMAP, 0, 4096, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON, ^uintptr(0), 0)
+		_, _, errno := unix.RawSyscall6(unix.SYS_PRCTL, unix.PR_SCHED_CORE, get, 0, 0, at, 0)
+		cookie := make([]byte, 8)
+		mem, err := os.Open("/proc/self/mem")
+		if err == nil {
+			_, err = mem.ReadAt(cookie, int64(at))
+		}
+		if err != nil {
+			return err
+		}
+		fmt.Printf("%x %s\n", cookie, unix.ErrnoName(errno))
 		if len(args) == 0 {
 			return nil
 		}
@@ -76,7 +83,7 @@ func TestCoreScheduling(t *testing.T) {
 	kerneltest.Require(t, "userns", "proc")
 	s := snug.Spec{}
 	s.Security.CoreScheduling = true
-	seen := map[string]bool{"0": true}
+	seen := map[string]bool{"0000000000000000": true}
 	for range 2 {
 		out, err := all(t, inside(t, s, "core", "again"))
 		if err != nil {
