@@ -14,6 +14,7 @@ import (
 	"github.com/snug-sandbox/snug/internal/plan"
 	"github.com/snug-sandbox/snug/internal/problem"
 	"github.com/snug-sandbox/snug/internal/program"
+	"github.com/snug-sandbox/snug/network"
 	"github.com/snug-sandbox/snug/profiles"
 )
 
@@ -87,6 +88,9 @@ func builtIns(t *testing.T) []walk {
 		loaded, err := profiles.Load(profiles.Default(), e.Name)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if loaded.Spec.Network.Mode == network.Private {
+			loaded.Spec.Network = network.Config{} // its helper is another program
 		}
 		all = append(all, walk{"profile " + e.Name, loaded.Spec, nothing})
 	}
