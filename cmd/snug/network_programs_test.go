@@ -210,8 +210,11 @@ func echoBy(protocol, host string, port int) string {
 }
 
 // helpers are the processes of the network's helper in this world.
-func helpers(w *world) []int {
-	out, _ := exec.Command("pgrep", "-x", "snug-net").Output()
+func helpers(w *world) []int { return inNetwork("-x", "snug-net") }
+
+// inNetwork are the processes in the test's network namespace that pgrep(1) finds.
+func inNetwork(args ...string) []int {
+	out, _ := exec.Command("pgrep", args...).Output()
 	var list []int
 	own, _ := os.Readlink("/proc/self/ns/net")
 	for _, word := range strings.Fields(string(out)) {
@@ -224,8 +227,8 @@ func helpers(w *world) []int {
 	return list
 }
 
-func killHelper(w *world) {
-	for _, pid := range helpers(w) {
+func killAll(pids []int) {
+	for _, pid := range pids {
 		if p, err := os.FindProcess(pid); err == nil {
 			p.Kill()
 		}
@@ -330,8 +333,12 @@ func (w *world) drivers(t *testing.T) {
 			t.Errorf("%s: a bandwidth: %d, %s", driver, r.code, r.errs)
 		}
 		w.runPublished(t, "-p", profile, "--publish=127.0.0.1:18080:80/tcp", "--publish=[::1]:18081:80", "--publish=15353:5353/udp", "--publish=19000-19002:9000-9002", "--publish=198.51.100.1:18082:80")
-		if out, _ := exec.Command("pgrep", "-f", driver+".*"+network.Interface).Output(); len(out) > 0 {
-			t.Errorf("%s is left: %s", driver, out)
+		r = w.run(t, get+"-m 1 http://"+site4+"/kill-driver; "+get+"-m 1 http://"+site4+"/; echo end", "-p", profile)
+		if r.out != "end\n" || !strings.Contains(r.errs, "helper ended") || !r.result.Network.Lost {
+			t.Errorf("%s is killed: %s%s", driver, r.out, r.errs)
+		}
+		if left := inNetwork("-f", driver+".*"+network.Interface); len(left) > 0 {
+			t.Errorf("%s is left: %d", driver, left)
 		}
 	}
 }
