@@ -332,6 +332,9 @@ var errNoNetwork = errors.New("the sandbox has no private network")
 func (i Instance) ChangeNetwork(change network.Change) (network.Answer, error) {
 	var answer network.Answer
 	if i.Network == "" {
+		if i.Spec.Network.Foreign() {
+			return answer, errors.New(i.Spec.Network.Driver + " does not have one")
+		}
 		return answer, errNoNetwork
 	}
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)

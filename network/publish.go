@@ -88,7 +88,7 @@ func (p Publication) String() string {
 	if host == "" {
 		host = "0"
 	}
-	return netip.AddrPortFrom(p.Address, 0).Addr().String() + ":" + host + ":" + p.Inside.String() + "/" + p.Protocol
+	return bracket(p.Address.String()) + ":" + host + ":" + p.Inside.String() + "/" + p.Protocol
 }
 
 // collides reports whether two publications want the same port of the host.

@@ -142,6 +142,12 @@ echo done $?; touch /tmp/done; %s http://good.example/count`, site4, total/4, ge
 		t.Setenv("XDG_RUNTIME_DIR", dir)
 		first := exec.Command(w.snug, "run", "--net", "private", "--allow", "good.example:80", "--name", "first", "--", "python3", "-m", "http.server", "5432", "--bind", "127.0.0.1")
 		first.Dir = w.dir
+		told, err := os.Create(filepath.Join(t.TempDir(), "told"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer told.Close()
+		first.Stderr = told
 		if err := first.Start(); err != nil {
 			t.Fatal(err)
 		}
@@ -162,6 +168,16 @@ echo done $?; touch /tmp/done; %s http://good.example/count`, site4, total/4, ge
 		}
 		if text = join(get + "http://good.example/;" + get + "http://" + other4 + "/; ps ax | grep [h]ttp.server"); !strings.Contains(text, "site good.example") || strings.Contains(text, "site "+other4) || strings.Contains(text, "5432") {
 			t.Errorf("the rules are not the first one's, or its processes are seen: %s", text)
+		}
+		if text = join(get + "http://" + site4 + ":8080/"); !strings.Contains(text, "exit status") {
+			t.Errorf("a refusal: %s", text)
+		}
+		said := ""
+		for end := time.Now().Add(time.Minute); !strings.Contains(said, "refused: "+other4+" port 80, tcp by curl"); time.Sleep(20 * time.Millisecond) {
+			text, _ := os.ReadFile(told.Name())
+			if said = string(text); time.Now().After(end) {
+				t.Fatalf("the first one does not tell which program of the other one was refused: %s", said)
+			}
 		}
 		out, err := exec.Command(w.snug, "update", "--bandwidth", "up=2Mbit", "first").CombinedOutput()
 		if err != nil || !strings.Contains(string(out), "no limit -> up 2Mbit") {
@@ -194,8 +210,11 @@ func echoBy(protocol, host string, port int) string {
 }
 
 // helpers are the processes of the network's helper in this world.
-func helpers(w *world) []int {
-	out, _ := exec.Command("pgrep", "-x", "snug-net").Output()
+func helpers(w *world) []int { return inNetwork("-x", "snug-net") }
+
+// inNetwork are the processes in the test's network namespace that pgrep(1) finds.
+func inNetwork(args ...string) []int {
+	out, _ := exec.Command("pgrep", args...).Output()
 	var list []int
 	own, _ := os.Readlink("/proc/self/ns/net")
 	for _, word := range strings.Fields(string(out)) {
@@ -208,8 +227,8 @@ func helpers(w *world) []int {
 	return list
 }
 
-func killHelper(w *world) {
-	for _, pid := range helpers(w) {
+func killAll(pids []int) {
+	for _, pid := range pids {
 		if p, err := os.FindProcess(pid); err == nil {
 			p.Kill()
 		}
@@ -314,8 +333,12 @@ func (w *world) drivers(t *testing.T) {
 			t.Errorf("%s: a bandwidth: %d, %s", driver, r.code, r.errs)
 		}
 		w.runPublished(t, "-p", profile, "--publish=127.0.0.1:18080:80/tcp", "--publish=[::1]:18081:80", "--publish=15353:5353/udp", "--publish=19000-19002:9000-9002", "--publish=198.51.100.1:18082:80")
-		if out, _ := exec.Command("pgrep", "-f", driver+".*"+network.Interface).Output(); len(out) > 0 {
-			t.Errorf("%s is left: %s", driver, out)
+		r = w.run(t, get+"-m 1 http://"+site4+"/kill-driver; "+get+"-m 1 http://"+site4+"/; echo end", "-p", profile)
+		if r.out != "end\n" || !strings.Contains(r.errs, "helper ended") || !r.result.Network.Lost {
+			t.Errorf("%s is killed: %s%s", driver, r.out, r.errs)
+		}
+		if left := inNetwork("-f", driver+".*"+network.Interface); len(left) > 0 {
+			t.Errorf("%s is left: %d", driver, left)
 		}
 	}
 }
@@ -336,6 +359,11 @@ func (w *world) pings(t *testing.T) {
 	r.want(t, "30008 bytes from "+site4, "64 bytes from "+site6)
 	if strings.Count(r.out, " 0% packet loss") != 5 || strings.Contains(r.out, "from 169.254") {
 		t.Errorf("where the host lets: %s%s", r.out, r.errs)
+	}
+	// The stack does not answer for the world what is in fragments.
+	r = w.run(t, "for a in 169.254.169.254 "+site6+"; do ping -n -c 1 -W 1 -s 9000 $a; done", "--bandwidth", "up=100Mbit")
+	if strings.Contains(r.out, " 0% packet loss") {
+		t.Errorf("in fragments: %s%s", r.out, r.errs)
 	}
 	r = w.run(t, script, "--allow", "good.example/icmp", "--deny", site6)
 	if strings.Count(r.out, " 0% packet loss") != 3 || !strings.Contains(r.errs, "refused: ["+site6+"], icmp by ping: in deny") {

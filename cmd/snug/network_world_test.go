@@ -26,6 +26,7 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 
 	"github.com/snug-sandbox/snug"
+	"github.com/snug-sandbox/snug/network"
 )
 
 // world is what plays the world outside.
@@ -126,7 +127,10 @@ func (w *world) serveSites(t *testing.T) {
 			return
 		}
 		if r.URL.Path == "/kill" {
-			killHelper(w)
+			killAll(helpers(w))
+		}
+		if r.URL.Path == "/kill-driver" {
+			killAll(inNetwork("-f", "(slirp4netns|pasta).*"+network.Interface))
 		}
 		if r.URL.Path == "/count" {
 			countHelper(w)

@@ -42,11 +42,12 @@ func newPrivateView(c network.Config) *privateView {
 	if v.Driver == "" || v.Driver == network.Auto {
 		v.Driver = network.GVisor
 	}
-	if c.Foreign() {
-		return v
-	}
 	v.Interface = "a tap device"
-	if err := host.ProbeTun(); err != nil {
+	err := host.ProbeTun()
+	switch {
+	case err != nil && c.Foreign():
+		v.Interface = "none, because /dev/net/tun cannot be opened (" + err.Error() + "): the run will fail"
+	case err != nil:
 		v.Interface = "a veth pair, because /dev/net/tun cannot be opened (" + err.Error() + ")"
 	}
 	return v

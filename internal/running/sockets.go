@@ -3,6 +3,7 @@ package running
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -28,7 +29,16 @@ func SocketOwner(first int, protocol string, port uint16) string {
 	if len(inodes) == 0 {
 		return ""
 	}
-	for _, pid := range Processes(first, 0) {
+	// The sandbox's own processes, and then those of others in its network.
+	owners := Processes(first, 0)
+	if net := Namespace(first, "net"); net != 0 {
+		for _, pid := range pids() {
+			if !slices.Contains(owners, pid) && Namespace(pid, "net") == net {
+				owners = append(owners, pid)
+			}
+		}
+	}
+	for _, pid := range owners {
 		dir := filepath.Join("/proc", strconv.Itoa(pid))
 		files, _ := os.ReadDir(dir + "/fd")
 		for _, file := range files {

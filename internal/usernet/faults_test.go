@@ -278,3 +278,23 @@ func TestHalfOpenConnections(t *testing.T) {
 	c.Close()
 	settles(t, before)
 }
+
+// A port inside is used again for the same address soon after the other side has
+// ended a connection from it.
+func TestAPortIsUsedAgain(t *testing.T) {
+	g := newGuest(t, network.Config{})
+	port := listen(t, func(c *net.TCPConn) { c.Close() })
+	from, to := tcpip.FullAddress{NIC: nic, Addr: address(network.Guest4), Port: 40000}, tcpip.FullAddress{NIC: nic, Addr: address(network.Gateway4), Port: port}
+	for n := range 3 {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		c, err := gonet.DialTCPWithBind(ctx, g.stack, from, to, ipv4.ProtocolNumber)
+		cancel()
+		if err != nil {
+			t.Fatalf("connection %d: %v", n+1, err)
+		}
+		c.SetDeadline(time.Now().Add(time.Minute))
+		io.ReadAll(c)
+		c.Close()
+		time.Sleep(50 * time.Millisecond)
+	}
+}

@@ -110,28 +110,73 @@ func (l *link) shape(b network.Bandwidth) {
 // answers: it is the gateway.
 func (l *link) echo(protocol tcpip.NetworkProtocolNumber, pkt *stack.PacketBuffer) bool {
 	// Most packets are something else, and are not copied to find that out.
-	const nextHeader4, nextHeader6 = 9, 6
+	const protocol4, nextHeader6 = 9, 6
 	switch protocol {
 	case header.IPv4ProtocolNumber:
 		h, ok := pkt.Data().PullUp(header.IPv4MinimumSize)
-		if !ok || h[nextHeader4] != byte(header.ICMPv4ProtocolNumber) {
+		if !ok || h[protocol4] != byte(header.ICMPv4ProtocolNumber) {
 			return false
 		}
 		return l.echo4(pkt.Data().AsRange().ToSlice())
 	case header.IPv6ProtocolNumber:
 		h, ok := pkt.Data().PullUp(header.IPv6MinimumSize)
-		if !ok || h[nextHeader6] != byte(header.ICMPv6ProtocolNumber) {
+		if !ok {
 			return false
 		}
-		return l.echo6(pkt.Data().AsRange().ToSlice())
+		switch h[nextHeader6] {
+		case byte(header.ICMPv6ProtocolNumber):
+			return l.echo6(pkt.Data().AsRange().ToSlice())
+		case hopByHop, routing, fragment, options:
+			return l.hidden(pkt.Data().AsRange().ToSlice())
+		}
 	}
 	return false
 }
 
+// Headers that may stand in front of a message of ICMP (RFC 8200, 4.1).
+const hopByHop, routing, fragment, options = 0, 43, 44, 60
+
+// hidden reports whether a message of ICMP to the world outside is in a fragment,
+// or behind headers that nobody sends with one: it goes nowhere, because the stack
+// would answer in place of the world.
+func (l *link) hidden(packet []byte) bool {
+	h := header.IPv6(packet)
+	if !h.IsValid(len(packet)) || !l.outside(h.DestinationAddress()) {
+		return false
+	}
+	next, rest := h.NextHeader(), packet[header.IPv6MinimumSize:]
+	for {
+		length := 0
+		switch {
+		case next == byte(header.ICMPv6ProtocolNumber):
+			return true
+		case len(rest) < 8:
+			return false
+		case next == fragment:
+			length = 8
+		case next == hopByHop || next == routing || next == options:
+			length = 8 + 8*int(rest[1])
+		default:
+			return false
+		}
+		next, rest = rest[0], rest[min(length, len(rest)):]
+	}
+}
+
+// outside reports whether an address is neither the stack's own nor a group's.
+func (l *link) outside(a tcpip.Address) bool {
+	ip := addrPort(a, 0)
+	target, ok := l.network.target(ip)
+	return ok && target == ip && !ip.Addr().IsMulticast()
+}
+
 func (l *link) echo4(packet []byte) bool {
 	h := header.IPv4(packet)
-	if !h.IsValid(len(packet)) || h.More() || h.FragmentOffset() != 0 {
+	if !h.IsValid(len(packet)) {
 		return false
+	}
+	if h.More() || h.FragmentOffset() != 0 {
+		return l.outside(h.DestinationAddress()) // as hidden
 	}
 	payload := h.Payload()
 	if len(payload) < header.ICMPv4MinimumSize || header.ICMPv4(payload).Type() != header.ICMPv4Echo {

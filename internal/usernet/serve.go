@@ -38,6 +38,9 @@ func (s *Server) Foreign() bool { return s.order.Foreign() }
 // Connect has another program be the network until the socket to the supervisor
 // is closed, or the program ends.
 func (s *Server) Connect() error {
+	if s.order.Dir != "" {
+		defer os.RemoveAll(s.order.Dir) // who made it may have been killed
+	}
 	c, err := netdriver.Connect(s.order)
 	if err != nil {
 		return s.fail(err)

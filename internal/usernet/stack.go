@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"sync/atomic"
+	"time"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
@@ -73,7 +74,11 @@ func (n *Network) configure() error {
 	sack, moderate := tcpip.TCPSACKEnabled(true), tcpip.TCPModerateReceiveBufferOption(true)
 	receive := tcpip.TCPReceiveBufferSizeRangeOption{Min: 4 << 10, Default: 1 << 20, Max: 8 << 20}
 	send := tcpip.TCPSendBufferSizeRangeOption{Min: 4 << 10, Default: 1 << 20, Max: 8 << 20}
-	for _, option := range []tcpip.SettableTransportProtocolOption{&sack, &moderate, &receive, &send} {
+	// No packet is late on a line without a network. The stack takes no new
+	// connection from a port whose last one is remembered (RFC 1122, 4.2.2.13 would
+	// let it), and ports inside are used again soon.
+	remember := tcpip.TCPTimeWaitTimeoutOption(20 * time.Millisecond)
+	for _, option := range []tcpip.SettableTransportProtocolOption{&sack, &moderate, &receive, &send, &remember} {
 		if err := s.SetTransportProtocolOption(tcp.ProtocolNumber, option); err != nil {
 			return fmt.Errorf("the stack: %v", err)
 		}
