@@ -15,13 +15,13 @@ func TestNormal(t *testing.T) {
 	const sum = "@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 	for in, want := range map[string]string{
 		"debian": "debian:latest", "debian:12": "debian:12", "a/b/c:x": "a/b/c:x", "localhost:5000/a": "localhost:5000/a:latest",
-		"Host.example:5000/a:B": "Host.example:5000/a:B", "a" + sum: "a" + sum, "a:b" + sum: "a:b" + sum, "[::1]:5000/a": "[::1]:5000/a:latest",
+		"Host.example:5000/a:B": "Host.example:5000/a:B", "a" + sum: "a" + sum, "a:b" + sum: "a:b" + sum, "[::1]:5000/a": "[::1]:5000/a:latest", "a.b:1": "a.b:1",
 	} {
 		if got, err := Normal(in); got != want || err != nil {
 			t.Errorf("%s: %q %v", in, got, err)
 		}
 	}
-	for _, bad := range []string{"", ":", "a:", "A", "a//b", "/a", "a/", "../a", "a/../b", "a b", "a@b", "a@sha256:12", "-a", "a:-x", "a:" + strings.Repeat("x", 129), strings.Repeat("a", 300), "a\x00b", "a\nb"} {
+	for _, bad := range []string{"", ":", "a:", "A", "a//b", "/a", "a/", "../a", "a/../b", "a b", "a@b", "a@sha256:12", "-a", "a:-x", "a:" + strings.Repeat("x", 129), strings.Repeat("a", 300), "a\x00b", "a\nb", "a:b:c", "docker://a", "[::1]"} {
 		if got, err := Normal(bad); err == nil {
 			t.Errorf("%q is taken, as %q", bad, got)
 		}

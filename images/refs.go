@@ -21,6 +21,9 @@ func Normal(ref string) (string, error) {
 	bad := func(why string) (string, error) {
 		return "", &problem.Problem{What: fmt.Sprintf("image %q", ref), Why: why, Fix: "a name such as debian, project/tool:1.2 or localhost:5000/debian:12"}
 	}
+	if scheme, _, ok := strings.Cut(ref, "://"); ok {
+		return bad("the name of an image has no " + scheme + ":// in front")
+	}
 	name, digest, pinned := strings.Cut(ref, "@")
 	if pinned {
 		if _, err := digestHex(digest); err != nil {
@@ -37,9 +40,10 @@ func Normal(ref string) (string, error) {
 	if len(url.PathEscape(ref)) > 200 {
 		return bad("the name is too long")
 	}
-	for i, part := range strings.Split(repository, "/") {
+	parts := strings.Split(repository, "/")
+	for i, part := range parts {
 		ok := part != "" && all(part, repositoryByte) && !strings.ContainsRune(".-_", rune(part[0]))
-		if i == 0 && strings.ContainsAny(part, ":.") { // a registry, with its port
+		if i == 0 && len(parts) > 1 && strings.ContainsAny(part, ":.") { // a registry, with its port
 			ok = part[0] != '.' && all(part, registryByte)
 		}
 		if !ok {

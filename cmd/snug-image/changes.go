@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/snug-sandbox/snug/images"
@@ -65,13 +66,13 @@ func (t *tool) flattened(w work, kept *images.Kept) (upper, lower string, err er
 	return upper, lower, layer.Difference(kept.Tree(), lower, upper)
 }
 
-// lineSafe is a name on one line.
+// lineSafe is a name on one line: in quotes, as Go has them, if any of its bytes
+// would not be read as it is.
 func lineSafe(name string) string {
-	text, _ := json.Marshal(name)
-	if plain := string(text[1 : len(text)-1]); plain == name {
-		return name
+	if quoted := strconv.Quote(name); quoted != `"`+name+`"` {
+		return quoted
 	}
-	return string(text)
+	return name
 }
 
 // commit makes what a kept snapshot wrote a layer of a new image.

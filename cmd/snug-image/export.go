@@ -84,11 +84,14 @@ func (t *tool) export(args []string) error {
 		return err
 	}
 	defer w.close()
-	var to layout = &tarLayout{w: tar.NewWriter(t.out)}
-	if args[1] != "-" {
-		if to, err = newDirLayout(args[1]); err != nil {
-			return err
-		}
+	var to layout
+	if args[1] == "-" {
+		to, err = newTarLayout(t.out)
+	} else {
+		to, err = newDirLayout(args[1])
+	}
+	if err != nil {
+		return err
 	}
 	if err := t.writeLayout(w, args[0], to); err != nil {
 		return err
@@ -120,6 +123,18 @@ type layout interface {
 }
 
 type tarLayout struct{ w *tar.Writer }
+
+// newTarLayout begins with the directories: what a tar has no entry of, some tools
+// want to give to root, which an ordinary user cannot.
+func newTarLayout(w io.Writer) (layout, error) {
+	l := &tarLayout{w: tar.NewWriter(w)}
+	for _, dir := range []string{"blobs/", "blobs/sha256/"} {
+		if err := l.w.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: dir, Mode: 0o755}); err != nil {
+			return nil, err
+		}
+	}
+	return l, nil
+}
 
 func (l *tarLayout) put(name string, r io.Reader, size int64) error {
 	if err := l.w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o644, Size: size}); err != nil {

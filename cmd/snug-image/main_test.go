@@ -391,6 +391,7 @@ func TestExportRoundTrip(t *testing.T) {
 		t.Error(out)
 	}
 	for _, tool := range [][]string{
+		{"skopeo", "inspect", "oci-archive:" + dir + "/x.tar"},
 		{"skopeo", "copy", "oci:" + dir + "/layout-gzip:1", "docker-archive:" + dir + "/d.tar:name:1"},
 		{"umoci", "unpack", "--rootless", "--image", dir + "/layout-gzip:1", dir + "/bundle"},
 	} {

@@ -67,6 +67,9 @@ func (t *tool) find(ctx context.Context, text string) (v1.Image, error) {
 func mirrors(registry string) (list []string) {
 	for _, entry := range strings.Split(os.Getenv("SNUG_MIRRORS"), ",") {
 		of, mirror, ok := strings.Cut(strings.TrimSpace(entry), "=")
+		if of == "docker.io" {
+			of = name.DefaultRegistry // what the name means
+		}
 		switch {
 		case !ok && of != "":
 			list = append(list, of)

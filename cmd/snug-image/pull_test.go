@@ -340,4 +340,7 @@ func TestPullFromAMirror(t *testing.T) {
 	if got := cmdOf(t, store, "registry.invalid:5000/tool:1"); got != "hello amd64" {
 		t.Error(got)
 	}
+	push(t, mirror+"/library/tool:1", imageOf(t, "amd64", layerOf(t, "x")))
+	t.Setenv("SNUG_MIRRORS", "docker.io="+mirror)
+	must(t, store, "pull", "--platform=linux/amd64", "tool:1")
 }
