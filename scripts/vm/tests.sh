@@ -7,12 +7,16 @@ failed=0
 # must lists the features that no test may skip for.
 must=userns,proc,overlay,net,mqueue,timens,subid,pty,cgroup2,cpu,cpuset,io
 
-# elsewhere is what needs no other kernel, but hundreds of sandboxes or mounts, or
-# shells that are slow when they are emulated; and what compares with one version
-# of bubblewrap.
-elsewhere='^TestScripts$/^(completion_|man_page|run_exit_code|image_)|^TestSameAsBubblewrap$'
-elsewhere+='|^Test(EveryStepThatIsRefusedIsNamed|AcceptedRefusalsLeadOn|LinksInATreeLeadNoMountOutOfIt|LinksInPlaceOfStandardDirectories'
-elsewhere+='|ManyAtOnce|KillingTheSupervisorDuringSetUp|TwoThousandBindsWithFewDescriptors|EveryStepOfEnteringFails|ATreeThatChangesDuringSetUp|NamesOfAllKinds|GoldenPlans|GoldenPlansOnOtherHosts)$'
+# elsewhere is what needs no other kernel, but shells that are slow when they are
+# emulated; and what compares with one version of bubblewrap.
+elsewhere='^TestScripts$/^(completion_|man_page|run_exit_code|image_)|^TestSameAsBubblewrap$|^TestGoldenPlans(OnOtherHosts)?$'
+
+# many is what takes hundreds of sandboxes or mounts: it comes last.
+many='^Test(EveryStepThatIsRefusedIsNamed|AcceptedRefusalsLeadOn|LinksInATreeLeadNoMountOutOfIt|LinksInPlaceOfStandardDirectories|ManyAtOnce'
+many+='|KillingTheSupervisorDuringSetUp|TwoThousandBindsWithFewDescriptors|EveryStepOfEnteringFails|ATreeThatChangesDuringSetUp|NamesOfAllKinds)$'
+
+# skip is what tests leaves out.
+skip="$elsewhere|$many"
 
 # verdict prints go test's line for a package.
 verdict() {
@@ -51,7 +55,7 @@ binary() {
 	shift 2
 	[ "$context" != tree ] || more=,hugetlb
 	SNUG_LIBEXEC=$work/bin SNUG_TEST_MUST=$must$more as "$context" "$work/tests/$name.test" -test.v=test2json -test.timeout=25m \
-		-test.skip="$elsewhere" "$@" >/tmp/output 2>&1
+		-test.skip="$skip" "$@" >/tmp/output 2>&1
 }
 
 # names lists the packages, with a + for each slash.
@@ -74,8 +78,10 @@ engine() {
 	for name in snug+internal+child snug+internal+host snug+doctor; do
 		tests service "$name"
 	done
-	elsewhere+="|$(kernel_tests)" tests service snug
+	skip+="|$(kernel_tests)" tests service snug
 }
+
+crowds() { skip=$elsewhere tests service snug "-test.run=$many"; }
 
 # programs are those that people call.
 programs() {
