@@ -154,7 +154,10 @@ func helperProblem(path string, err error) error {
 		p.Why, p.Fix = inner.What+": "+inner.Why, inner.Fix
 	}
 	if errors.Is(err, syscall.ENOENT) {
-		p.Why, p.Fix = "it is missing", "make build, or go install ./cmd/..., makes it"
+		p.Why, p.Fix = "it is missing", "make build, or CGO_ENABLED=0 go install ./cmd/..., makes it"
+		if _, err := os.Stat(path); err == nil {
+			p.Why = "it needs libraries, which its own sandbox has not"
+		}
 	}
 	return p
 }
