@@ -141,19 +141,24 @@ func (b *box) option(name, placeholder, help string, make func(*changing, string
 // choice returns an option that takes one of the words of its placeholder.
 func (b *box) choice(name, placeholder, help string, set func(*changing, string)) *kong.Flag {
 	return b.option(name, placeholder, help, func(c *changing, v string) error {
-		words := choices(placeholder)
-		for _, word := range words {
-			if v == word {
-				set(c, v)
-				return nil
-			}
+		if err := oneOf(name, v, choices(placeholder)); err != nil {
+			return err
 		}
-		fix := "--" + name + " " + words[0]
-		if near := nearest(v, words); near != "" {
-			fix = "--" + name + " " + near
-		}
-		return badValueTry(fix, "%q is not one of %s", v, strings.Join(words, ", "))
+		set(c, v)
+		return nil
 	})
+}
+
+// oneOf is the error of an option whose value is none of the words.
+func oneOf(name, value string, words []string) error {
+	if slices.Contains(words, value) {
+		return nil
+	}
+	fix := words[0]
+	if near := nearest(value, words); near != "" {
+		fix = near
+	}
+	return badValueTry("--"+name+" "+fix, "%q is not one of %s", value, strings.Join(words, ", "))
 }
 
 // toggle returns an option that switches something of the Spec on or off.

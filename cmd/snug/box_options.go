@@ -1,6 +1,8 @@
 package main
 
 import (
+	"strings"
+
 	"github.com/alecthomas/kong"
 
 	"github.com/snug-sandbox/snug/images"
@@ -73,7 +75,7 @@ func (b *box) identityOptions() []*kong.Flag {
 		b.option("uid", "ID", "User id inside.", id(func(c *changing, n *int) { c.Identity.UID = n })),
 		b.option("gid", "ID", "Group id inside.", id(func(c *changing, n *int) { c.Identity.GID = n })),
 		b.option("cap", "NAME", "Grant a capability over the sandbox's own namespaces, or all with ALL.", capability),
-		b.choice("seccomp", "default|strict|none", "Filter of system calls.", func(c *changing, v string) { c.Security.Seccomp = seccomp.Config{Base: v} }),
+		b.option("seccomp", filters, "Filter of system calls; or the file of one as Docker has them, ./FILE.json.", setSeccomp),
 		b.toggle("log-denials", "Tell at the end which system calls and paths were refused, and to whom; --report has it too. It slows opening of files down.",
 			func(c *changing) *bool { return &c.Security.Seccomp.LogDenials }),
 		b.choice("landlock", "auto|no|require", "A second wall around files, where the kernel has it.",
@@ -81,6 +83,22 @@ func (b *box) identityOptions() []*kong.Flag {
 		b.toggle("nested-userns", "Allow further user namespaces, which browsers and a nested Snug need.",
 			func(c *changing) *bool { return &c.Security.NestedUserns }),
 	}
+}
+
+// filters are the words that --seccomp knows.
+const filters = seccomp.Default + "|" + seccomp.Strict + "|" + seccomp.None
+
+// setSeccomp replaces the profile's filter.
+func setSeccomp(c *changing, v string) error {
+	config := seccomp.Config{Base: v, LogDenials: c.Security.Seccomp.LogDenials}
+	if strings.Contains(v, "/") || strings.HasSuffix(v, ".json") {
+		path, err := hostPath(v, c.home)
+		config.Base, config.File = "", path
+		c.Security.Seccomp = config
+		return err
+	}
+	c.Security.Seccomp = config
+	return oneOf("seccomp", v, choices(filters))
 }
 
 // mapOption returns --map. It is applied before all others: a profile's own
