@@ -6,6 +6,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -23,6 +24,7 @@ type event struct {
 	Test       string
 	Output     string
 	ImportPath string
+	Elapsed    float64 // seconds
 }
 
 // report collects what the tests said until it is known how they ended.
@@ -30,6 +32,7 @@ type report struct {
 	out    io.Writer
 	said   map[string][]string // by package and test
 	skips  []skipped
+	slow   []event
 	failed bool
 }
 
@@ -38,6 +41,9 @@ type skipped struct{ pkg, test, reason string }
 
 // many is how many tests may skip for one reason before they are only counted.
 const many = 20
+
+// slow is how many seconds a test may take before it is named.
+const slow = 30
 
 func main() {
 	ok, err := write(os.Stdout, os.Stdin)
@@ -66,6 +72,7 @@ func write(out io.Writer, in io.Reader) (ok bool, err error) {
 		}
 	}
 	r.writeUnfinished()
+	r.writeSlow()
 	r.writeSkips()
 	return !r.failed, nil
 }
@@ -78,6 +85,9 @@ func (r *report) line(line string) {
 		return
 	}
 	key := e.Package + " " + e.Test
+	if e.Elapsed >= slow && e.Test != "" && !strings.Contains(e.Test, "/") {
+		r.slow = append(r.slow, e)
+	}
 	switch e.Action {
 	case "output":
 		r.output(key, e)
@@ -146,6 +156,17 @@ func (r *report) writeUnfinished() {
 		fmt.Fprintf(r.out, "did not end: %s\n", key)
 		r.tell(key)
 		r.failed = true
+	}
+}
+
+// writeSlow names the tests that took longest.
+func (r *report) writeSlow() {
+	slices.SortStableFunc(r.slow, func(a, b event) int { return cmp.Compare(b.Elapsed, a.Elapsed) })
+	for i, e := range r.slow {
+		if i == 10 {
+			break
+		}
+		fmt.Fprintf(r.out, "slow: %s %s took %.0fs\n", e.Package, e.Test, e.Elapsed)
 	}
 }
 

@@ -94,3 +94,19 @@ func TestManySkipsAreCounted(t *testing.T) {
 		t.Errorf("got %q, want %q", out.String(), want)
 	}
 }
+
+func TestSlowTestsAreNamed(t *testing.T) {
+	var out strings.Builder
+	ok, err := write(&out, strings.NewReader(`{"Action":"pass","Package":"m/a","Test":"TestQuick","Elapsed":2}
+{"Action":"pass","Package":"m/a","Test":"TestSlow/part","Elapsed":31}
+{"Action":"pass","Package":"m/a","Test":"TestSlow","Elapsed":31.4}
+{"Action":"pass","Package":"m/a","Test":"TestSlower","Elapsed":60}
+{"Action":"pass","Package":"m/a","Elapsed":100}
+`))
+	if !ok || err != nil {
+		t.Errorf("got %v, %v", ok, err)
+	}
+	if want := "slow: m/a TestSlower took 60s\nslow: m/a TestSlow took 31s\nno test was skipped\n"; out.String() != want {
+		t.Errorf("got %q, want %q", out.String(), want)
+	}
+}
