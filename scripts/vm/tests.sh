@@ -41,7 +41,7 @@ tests() {
 		mv /tmp/output /tmp/first
 		status=0
 		SNUG_TEST_UNTIL='' binary "$context" "$name" "-test.run=$(only <<<"$failing")" || status=$?
-		[ $status != 0 ] || grep -E -e '--- FAIL|_test.go:[0-9]+: |FAIL: ' /tmp/first | sed 's/^.*--- FAIL/passed when tried again/; s/^ *--- FAIL/passed when tried again/'
+		[ $status != 0 ] || grep -E -B 6 -e '--- FAIL|_test.go:[0-9]+: |FAIL: ' /tmp/first | sed -E 's/^.?( *)--- FAIL/\1passed when tried again/'
 	fi
 	"$work/bin/test2json" -t -p "$SNUG_VM_GUEST/$context/$folder" </tmp/output
 	verdict $status "$SNUG_VM_GUEST/$context/$folder" $((SECONDS - start))
