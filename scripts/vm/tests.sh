@@ -11,9 +11,10 @@ must=userns,proc,overlay,net,mqueue,timens,subid,pty,cgroup2,cpu,cpuset,io
 # emulated; and what compares with one version of bubblewrap.
 elsewhere='^TestScripts$/^(completion_|man_page|run_exit_code|image_)|^TestSameAsBubblewrap$|^TestGoldenPlans(OnOtherHosts)?$'
 
-# many is what takes hundreds of sandboxes or mounts: it comes last.
+# many is what takes hundreds of sandboxes, mounts or megabytes: it comes last.
 many='^Test(EveryStepThatIsRefusedIsNamed|AcceptedRefusalsLeadOn|LinksInATreeLeadNoMountOutOfIt|LinksInPlaceOfStandardDirectories|ManyAtOnce'
-many+='|KillingTheSupervisorDuringSetUp|TwoThousandBindsWithFewDescriptors|EveryStepOfEnteringFails|ATreeThatChangesDuringSetUp|NamesOfAllKinds)$'
+many+='|KillingTheSupervisorDuringSetUp|TwoThousandBindsWithFewDescriptors|EveryStepOfEnteringFails|ATreeThatChangesDuringSetUp|NamesOfAllKinds'
+many+='|TheOutputIsComplete|Tmpfs|AForkBombEndsWithTheCommand|ProgramsWorkUnderTheFilter|ExitCodesPass)$'
 
 # skip is what tests leaves out.
 skip="$elsewhere|$many"
