@@ -118,13 +118,20 @@ func TestKillEndsALingeringSandbox(t *testing.T) {
 	leavesNothing(t)
 	s := snug.Spec{}
 	s.Command.Linger = true
-	cmd := sh(s, "sleep 1000 & echo $!; exit 4")
-	nextLine(t, lines(t, cmd))
-	time.Sleep(20 * time.Millisecond)
-	cmd.Kill()
-	cmd.Wait()
-	if r := cmd.Result(); r.ExitCode != 4 || r.Left != 1 {
-		t.Errorf("%+v", r)
+	// The shell ends after its line was read: sooner or later.
+	for pause := 20 * time.Millisecond; ; pause *= 4 {
+		cmd := sh(s, "sleep 1000 & echo $!; exit 4")
+		nextLine(t, lines(t, cmd))
+		time.Sleep(pause)
+		cmd.Kill()
+		cmd.Wait()
+		r := cmd.Result()
+		if r.ExitCode == 4 && r.Left == 1 {
+			return
+		}
+		if pause > 4*time.Second {
+			t.Fatalf("%+v", r)
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -26,9 +27,20 @@ func controllers(settings []Setting) []string {
 // others may hold no process itself (cgroups(7), "no internal processes"): those
 // that are there move aside.
 func enable(base string, names []string) error {
-	if err := vacate(base); err != nil {
-		return err
+	for wait := time.Millisecond; ; wait *= 2 {
+		err := vacate(base)
+		if err == nil {
+			err = enableVacated(base, names)
+		}
+		// Whoever has just started a process here, or gives the subtree back, is quicker.
+		if !errors.Is(err, unix.EBUSY) || wait > 250*time.Millisecond {
+			return err
+		}
+		time.Sleep(wait)
 	}
+}
+
+func enableVacated(base string, names []string) error {
 	have, possible := strings.Fields(read(base, "cgroup.subtree_control")), strings.Fields(read(base, "cgroup.controllers"))
 	var on []string
 	for _, name := range names {
