@@ -3,6 +3,7 @@ package network
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -97,6 +98,27 @@ func (p Publication) collides(o Publication) bool {
 		return false
 	}
 	return p.Address == o.Address || p.Address.BitLen() == o.Address.BitLen() && (p.Address.IsUnspecified() || o.Address.IsUnspecified())
+}
+
+// Ports are the host's addresses, with port 0 for any free one, and the ports
+// inside that they lead to.
+func (p Publication) Ports() iter.Seq2[netip.AddrPort, uint16] {
+	return func(yield func(netip.AddrPort, uint16) bool) {
+		for inside := int(p.Inside.First); inside <= int(p.Inside.Last); inside++ {
+			host := 0
+			if p.Host.Last != 0 {
+				host = int(p.Host.First) + inside - int(p.Inside.First)
+			}
+			if !yield(netip.AddrPortFrom(p.Address, uint16(host)), uint16(inside)) {
+				return
+			}
+		}
+	}
+}
+
+// Published is how a port that leads inside is told of: "127.0.0.1:8080 -> 80/tcp".
+func Published(host netip.AddrPort, inside uint16, protocol string) string {
+	return host.String() + " -> " + strconv.Itoa(int(inside)) + "/" + protocol
 }
 
 // PublishProblem says why a port of the host, which the entry i of publish wants,

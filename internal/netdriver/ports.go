@@ -21,7 +21,7 @@ type port struct {
 	index    int // of the entry in publish
 	protocol string
 	host     netip.AddrPort
-	inside   int
+	inside   uint16
 }
 
 func parsePorts(publish []string) (list []port, err error) {
@@ -30,12 +30,8 @@ func parsePorts(publish []string) (list []port, err error) {
 		if err != nil {
 			return nil, err
 		}
-		for inside := int(p.Inside.First); inside <= int(p.Inside.Last); inside++ {
-			host := 0
-			if p.Host.Last != 0 {
-				host = int(p.Host.First) + inside - int(p.Inside.First)
-			}
-			list = append(list, port{i, p.Protocol, netip.AddrPortFrom(p.Address, uint16(host)), inside})
+		for host, inside := range p.Ports() {
+			list = append(list, port{i, p.Protocol, host, inside})
 		}
 	}
 	return list, nil
@@ -80,7 +76,7 @@ func (p *port) try() error {
 
 // opened notes a port that leads inside now.
 func (c *Connection) opened(p port) {
-	c.Published = append(c.Published, p.host.String()+" -> "+strconv.Itoa(p.inside)+"/"+p.protocol)
+	c.Published = append(c.Published, network.Published(p.host, p.inside, p.protocol))
 }
 
 // PortsVerb is the argument of the program that makes it the process inside, and
@@ -132,7 +128,7 @@ func (c *Connection) publish(o network.Order, ports []port, said *words) error {
 		}
 		// A service inside listens on the interface's address, as for the other drivers.
 		if _, err := driver.AddPort(context.Background(), portdriver.Spec{Proto: p.family(), ParentIP: p.host.Addr().String(),
-			ParentPort: int(p.host.Port()), ChildIP: network.Guest4.String(), ChildPort: p.inside}); err != nil {
+			ParentPort: int(p.host.Port()), ChildIP: network.Guest4.String(), ChildPort: int(p.inside)}); err != nil {
 			return network.PublishProblem(p.index, p.host, p.protocol, err)
 		}
 		c.opened(p)

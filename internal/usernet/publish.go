@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"net/netip"
-	"strconv"
 	"sync"
 	"time"
 
@@ -23,16 +22,12 @@ func (n *Network) Publish() (published []string, err error) {
 		if err != nil {
 			return nil, err
 		}
-		for port := int(p.Inside.First); port <= int(p.Inside.Last); port++ {
-			host := 0
-			if p.Host.Last != 0 {
-				host = int(p.Host.First) + port - int(p.Inside.First)
-			}
-			at, err := n.publish(p.Protocol, netip.AddrPortFrom(p.Address, uint16(host)), uint16(port))
+		for host, inside := range p.Ports() {
+			at, err := n.publish(p.Protocol, host, inside)
 			if err != nil {
-				return nil, network.PublishProblem(i, netip.AddrPortFrom(p.Address, uint16(host)), p.Protocol, err)
+				return nil, network.PublishProblem(i, host, p.Protocol, err)
 			}
-			published = append(published, at.String()+" -> "+strconv.Itoa(port)+"/"+p.Protocol)
+			published = append(published, network.Published(at, inside, p.Protocol))
 		}
 	}
 	return published, nil
