@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -149,16 +150,22 @@ func (b *box) choice(name, placeholder, help string, set func(*changing, string)
 	})
 }
 
-// oneOf is the error of an option whose value is none of the words.
+// oneOf is wordOf for an option, with what to write instead.
 func oneOf(name, value string, words []string) error {
+	bad, ok := wordOf(value, words...).(*valueError)
+	if !ok {
+		return nil
+	}
+	bad.fix = "--" + name + " " + cmp.Or(nearest(value, words), words[0])
+	return bad
+}
+
+// wordOf is the error of a value that is none of the words.
+func wordOf(value string, words ...string) error {
 	if slices.Contains(words, value) {
 		return nil
 	}
-	fix := words[0]
-	if near := nearest(value, words); near != "" {
-		fix = near
-	}
-	return badValueTry("--"+name+" "+fix, "%q is not one of %s", value, strings.Join(words, ", "))
+	return badValue("%q is not one of %s", value, strings.Join(words, ", "))
 }
 
 // toggle returns an option that switches something of the Spec on or off.

@@ -24,15 +24,6 @@ import (
 
 const imageHelper = "snug-image"
 
-func wordOf(value string, words ...string) error {
-	for _, w := range words {
-		if w == value {
-			return nil
-		}
-	}
-	return badValue("%q is not one of %s", value, strings.Join(words, ", "))
-}
-
 func (v *imageVerb) addSize(name, value string) error {
 	n, err := units.ParseBytes(value)
 	if err != nil {

@@ -70,12 +70,10 @@ names() {
 # kernel_tests is an expression for what differs most from kernel to kernel.
 kernel_tests() { sed -nE 's/^func (Test[A-Za-z0-9]+).*/\1/p' "$work"/src/{mounts,mount_order,overlay,identity}_test.go | only; }
 
-kernel() { tests service snug "-test.run=$(kernel_tests)"; }
-
 # engine is what runs sandboxes.
 engine() {
 	local name
-	kernel
+	tests service snug "-test.run=$(kernel_tests)"
 	for name in snug+internal+child snug+internal+host snug+doctor; do
 		tests service "$name"
 	done
