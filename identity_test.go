@@ -98,6 +98,29 @@ func TestRangeWithAnID(t *testing.T) {
 	}
 }
 
+func TestFurtherGroups(t *testing.T) {
+	kerneltest.Require(t, "userns", "proc", "subid")
+	for _, c := range []struct {
+		config userns.Config
+		says   string
+	}{
+		{userns.Config{Groups: []int{4, 1000}}, "0 4 1000"}, {userns.Config{Groups: []int{}}, "0"},
+		{userns.Config{UID: number(5), GID: number(6), Groups: []int{9}}, "6 9"},
+	} {
+		c.config.Map = userns.MapRange
+		want(t, sh(identity(c.config), "id -G"), c.says)
+	}
+	refusedFor(t, identity(userns.Config{Map: userns.MapRange, Groups: []int{4294967294}}), "group id 4294967294 is not mapped")
+	refusedFor(t, identity(userns.Config{Map: userns.MapRoot, Groups: []int{4}}), "identity.groups")
+}
+
+func refusedFor(t *testing.T, s snug.Spec, why string) {
+	t.Helper()
+	if err := sh(s, "true").Run(); err == nil || !strings.Contains(err.Error(), why) {
+		t.Errorf("%v, want %q", err, why)
+	}
+}
+
 func TestProcessesOfOtherIDsEndToo(t *testing.T) {
 	kerneltest.Require(t, "userns", "proc", "subid")
 	leavesNothing(t)

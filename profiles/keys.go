@@ -127,6 +127,7 @@ var tables = []table{
 		{name: "map", at: func(s *spec.Spec) any { return &s.Identity.Map }, rule: rule{enum: mapWords}},
 		{name: "uid", at: func(s *spec.Spec) any { return &s.Identity.UID }, rule: rule{max: maxID}},
 		{name: "gid", at: func(s *spec.Spec) any { return &s.Identity.GID }, rule: rule{max: maxID}},
+		{name: "groups", at: func(s *spec.Spec) any { return &s.Identity.Groups }, rule: rule{max: maxID}},
 		{name: "user", at: func(s *spec.Spec) any { return &s.Identity.User }, rule: rule{text: value, word: loginName}},
 		{name: "home", at: func(s *spec.Spec) any { return &s.Identity.Home }, rule: rule{text: insidePath, word: passwdField}},
 		{name: "shell", at: func(s *spec.Spec) any { return &s.Identity.Shell }, rule: rule{text: insidePath, word: passwdField}},

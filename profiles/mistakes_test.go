@@ -102,7 +102,7 @@ var mistakeCases = []struct{ name, text string }{
 	{"an oom score out of range", "[command]\noom_score_adj = -1001\n"},
 	{"a standard descriptor", "[command]\nfds = [3, 2, 1048576]\n"},
 	{"a descriptor twice", "[command]\nfds = [3, 3]\n"},
-	{"ids out of range", "[identity]\nuid = -1\ngid = 4294967295\n"},
+	{"ids out of range", "[identity]\nuid = -1\ngid = 4294967295\ngroups = [0, -1]\n"},
 	{"names that break passwd", "[identity]\nuser = \"a:b\"\nhome = \"/a:b\"\n"},
 	{"a host name that is too long", "[namespaces]\nhostname = \"" + strings.Repeat("x", 65) + "\"\n"},
 	{"a host name with a space", "[namespaces]\nhostname = \"my box\"\n"},

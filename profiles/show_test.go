@@ -33,6 +33,7 @@ set = { C = "", "with space" = "x", D = "1" }
 map = "range"
 uid = 0
 gid = 7
+groups = [8, 9]
 user = "ann"
 home = "/home/ann"
 shell = "/bin/zsh"

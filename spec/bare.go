@@ -125,7 +125,7 @@ func (s Spec) bareContradictions() problem.List {
 		{"security.landlock", "without namespaces nothing but Landlock keeps the command from files", s.Security.Landlock == landlock.No},
 		{"security.nested_userns", "a command that may mount cannot be held by Landlock, and nothing else is there without namespaces", s.Security.NestedUserns},
 		{"security.capabilities", "without a user namespace there are none to give", len(s.Security.Capabilities) > 0},
-		{"identity.map", "ids are mapped in a new user namespace only", s.Identity.Map != "" && s.Identity.Map != userns.MapSelf || s.Identity.UID != nil || s.Identity.GID != nil},
+		{"identity.map", "ids are mapped in a new user namespace only", s.Identity.Map != "" && s.Identity.Map != userns.MapSelf || s.Identity.UID != nil || s.Identity.GID != nil || s.Identity.Groups != nil},
 		{"command.pid1", "without a pid namespace somebody else is process 1", s.Command.PID1},
 		{"network.mode", "without a network namespace there is the caller's network, or none", s.Network.Mode != "" && s.Network.Mode != network.None && s.Network.Mode != network.Host},
 		{"rootfs", "another root needs a mount namespace", s.Rootfs.HasTree()},

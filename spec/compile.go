@@ -256,7 +256,7 @@ func (c *compiler) credentials() error {
 	joined := c.Namespaces.Join.User != nil
 	c.Namespaces.Join.PlanLater(c.p)
 	return c.Security.PlanCredentials(userns.Credentials{
-		UID: uid, GID: gid,
+		UID: uid, GID: gid, Groups: c.Identity.Groups,
 		Switch: c.Identity.Map == userns.MapRange && (uid != 0 || gid != 0) || joined && (uid != c.facts.UID || gid != c.facts.GID),
 		Shared: c.Namespaces.User == namespaces.Share, Joined: joined,
 	}, c.p)

@@ -290,20 +290,41 @@ func (s *Spec) user(text string, i *Image) error {
 		}
 		account = []string{"", "", name, "0", "", "", ""}
 	}
-	gid := account[3]
+	groups, err := host.LayerFile(s.Rootfs.Layers, "etc/group")
+	if err != nil {
+		return err
+	}
+	gid, further := account[3], []int{}
 	if hasGroup {
-		groups, err := host.LayerFile(s.Rootfs.Layers, "etc/group")
-		if err != nil {
-			return err
-		}
 		gid = group
 		if line := find(groups, group, 3); line != nil {
 			gid = line[2]
 		} else if _, err := strconv.Atoi(group); err != nil {
 			return noSuch("group", group, i)
 		}
+	} else if s.Identity.GID == nil {
+		further = memberOf(groups, account[0])
+	}
+	if s.Identity.Map == userns.MapRange {
+		s.Identity.Groups = append(further, s.Identity.Groups...)
 	}
 	return s.become(account, gid, i)
+}
+
+// memberOf returns the groups of a table that list a user (group(5)). Who names a
+// group beside the user gets no other, as with other programs that run images.
+func memberOf(groups, user string) []int {
+	list := []int{}
+	for line := range strings.Lines(groups) {
+		f := strings.Split(strings.TrimRight(line, "\n"), ":")
+		if len(f) < 4 || user == "" || !slices.Contains(strings.Split(f[3], ","), user) {
+			continue
+		}
+		if id, err := strconv.ParseUint(f[2], 10, 32); err == nil {
+			list = append(list, int(id))
+		}
+	}
+	return list
 }
 
 func noSuch(kind, name string, i *Image) error {

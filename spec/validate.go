@@ -6,6 +6,7 @@ import (
 	"github.com/snug-sandbox/snug/internal/problem"
 	"github.com/snug-sandbox/snug/namespaces"
 	"github.com/snug-sandbox/snug/network"
+	"github.com/snug-sandbox/snug/userns"
 )
 
 // Validate reports everything about s that makes no sense on any machine, all
@@ -52,6 +53,10 @@ func (s Spec) contradictions() problem.List {
 	}
 	if s.Namespaces.User == namespaces.Share && s.Identity.Map != "" {
 		bad("identity.map", "ids are mapped in a new user namespace only", "leave out namespaces.user = \"share\"")
+	}
+	fromImage := s.Rootfs.Image != "" && s.Identity.Map == ""
+	if s.Identity.Groups != nil && s.Identity.Map != userns.MapRange && !fromImage {
+		bad("identity.groups", "further groups take a range of ids", `identity.map = "range"`)
 	}
 	if s.Namespaces.PID == namespaces.Share && s.Command.PID1 {
 		bad("command.pid1", "in a shared pid namespace somebody else is process 1", "leave out namespaces.pid = \"share\"")

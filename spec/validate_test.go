@@ -21,6 +21,9 @@ func TestContradictions(t *testing.T) {
 		{func(s *Spec) { s.Network.Mode = network.Host }, ""},
 		{func(s *Spec) { s.Network.Mode, s.Namespaces.Net = network.Host, namespaces.New }, "network.mode"},
 		{func(s *Spec) { s.Namespaces.User, s.Identity.Map = namespaces.Share, userns.MapRoot }, "identity.map"},
+		{func(s *Spec) { s.Identity.Groups = []int{} }, "identity.groups"},
+		{func(s *Spec) { s.Identity.Groups, s.Identity.Map = []int{}, userns.MapRange }, ""},
+		{func(s *Spec) { s.Identity.Groups, s.Rootfs.Image = []int{5}, "a:1" }, ""},
 		{func(s *Spec) { s.Namespaces.PID, s.Command.PID1 = namespaces.Share, true }, "command.pid1"},
 	} {
 		var s Spec

@@ -1,6 +1,7 @@
 package userns
 
 import (
+	"encoding/binary"
 	"strconv"
 	"strings"
 	"syscall"
@@ -70,9 +71,10 @@ func capability(name string) (int, bool) {
 // Credentials is what PlanCredentials needs beside the Privileges.
 type Credentials struct {
 	UID, GID int
-	Switch   bool // the ids differ from those that the map gives the child
-	Shared   bool // the user namespace is the caller's
-	Joined   bool // the user namespace was there before
+	Groups   []int // supplementary ones; nil: as they are, where nothing switches
+	Switch   bool  // the ids differ from those that the map gives the child
+	Shared   bool  // the user namespace is the caller's
+	Joined   bool  // the user namespace was there before
 }
 
 // PlanCredentials appends the steps that leave the command with its ids and the
@@ -89,13 +91,12 @@ func (pr Privileges) PlanCredentials(c Credentials, p *plan.Builder) error {
 	if set == 0 && !pr.KeepAll {
 		lockBits(c, p)
 	}
+	if c.Switch || c.Groups != nil {
+		c.planGroups(p)
+	}
 	if c.Switch {
 		what := "become user " + strconv.Itoa(c.UID) + ", group " + strconv.Itoa(c.GID)
 		p.Do(what, plan.Prctl, plan.Num(unix.PR_SET_KEEPCAPS), plan.Num(1), plan.Num(0), plan.Num(0), plan.Num(0))
-		groups := p.Do(what, plan.Setgroups, plan.Num(0), plan.Num(0))
-		if c.Joined {
-			groups.Accept(syscall.EPERM) // denied there, as for most maps (user_namespaces(7))
-		}
 		p.Do(what, plan.Setgid, plan.Int(c.GID), plan.Int(c.GID), plan.Int(c.GID)).Help(unmapped)
 		p.Do(what, plan.Setuid, plan.Int(c.UID), plan.Int(c.UID), plan.Int(c.UID)).Help(unmapped)
 	}
@@ -113,6 +114,22 @@ func (pr Privileges) PlanCredentials(c Credentials, p *plan.Builder) error {
 		}
 	}
 	return nil
+}
+
+// planGroups appends the step that sets the supplementary groups (setgroups(2)).
+func (c Credentials) planGroups(p *plan.Builder) {
+	list := plan.Num(0)
+	if len(c.Groups) > 0 {
+		var text []byte
+		for _, id := range c.Groups {
+			text = binary.NativeEndian.AppendUint32(text, uint32(id))
+		}
+		list = p.Bytes(text)
+	}
+	step := p.Do("set the further groups", plan.Setgroups, plan.Int(len(c.Groups)), list).Help(unmapped)
+	if c.Joined && len(c.Groups) == 0 {
+		step.Accept(syscall.EPERM) // denied there, as for most maps (user_namespaces(7))
+	}
 }
 
 var unmapped = &program.Help{Errno: syscall.EINVAL, Why: "the sandbox has no such id", Fix: "choose one that is in its map (/proc/self/uid_map)"}

@@ -99,6 +99,23 @@ func TestCapsetWords(t *testing.T) {
 	}
 }
 
+func TestGroupsAreSetWithoutAnotherUser(t *testing.T) {
+	for _, c := range []struct {
+		groups []int
+		calls  string
+	}{{nil, ""}, {[]int{}, "setgroups(0, 0)"}, {[]int{7, 1 << 31}, "setgroups(2, "}} {
+		b := plan.NewBuilder([]int{0})
+		if err := (Privileges{}).PlanCredentials(Credentials{Groups: c.groups}, b); err != nil || b.Err() != nil {
+			t.Fatal(err, b.Err())
+		}
+		var text strings.Builder
+		b.Program.Print(&text)
+		if c.calls == "" && strings.Contains(text.String(), "setgroups") || !strings.Contains(text.String(), c.calls) {
+			t.Errorf("%v: no %s in\n%s", c.groups, c.calls, &text)
+		}
+	}
+}
+
 func TestIDsAreChangedInTheRightOrder(t *testing.T) {
 	b := plan.NewBuilder([]int{0})
 	if err := (Privileges{Capabilities: []string{"CAP_KILL"}}).PlanCredentials(Credentials{UID: 5, GID: 6, Switch: true}, b); err != nil {

@@ -2,6 +2,7 @@ package userns
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/snug-sandbox/snug/internal/host"
@@ -9,7 +10,10 @@ import (
 	"github.com/snug-sandbox/snug/internal/problem"
 )
 
-const maxID = 1<<32 - 2
+const (
+	maxID     = 1<<32 - 2
+	maxGroups = 65536 // NGROUPS_MAX, setgroups(2)
+)
 
 // Validate reports what makes no sense on any machine.
 func (c Config) Validate() error {
@@ -26,6 +30,14 @@ func (c Config) Validate() error {
 		if id != nil && (*id < 0 || *id > maxID) {
 			bad(key, strconv.Itoa(*id)+" is not an id", "a number from 0 to 4294967294")
 		}
+	}
+	for _, id := range c.Groups {
+		if id < 0 || id > maxID {
+			bad("groups", strconv.Itoa(id)+" is not an id", "numbers from 0 to 4294967294")
+		}
+	}
+	if len(c.Groups) > maxGroups {
+		bad("groups", strconv.Itoa(len(c.Groups))+" are too many", "at most "+strconv.Itoa(maxGroups))
 	}
 	if c.Home != "" && c.Home[0] != '/' {
 		bad("home", strconv.Quote(c.Home)+" is not an absolute path", "")
@@ -80,7 +92,7 @@ func (c Config) planRange(f host.Facts, p *plan.Builder) error {
 		ranges                   []host.IDRange
 	}{
 		{"user", "newuidmap", f.Newuidmap, "/etc/subuid", f.UID, uid, f.SubUIDs},
-		{"group", "newgidmap", f.Newgidmap, "/etc/subgid", f.GID, gid, f.SubGIDs},
+		{"group", "newgidmap", f.Newgidmap, "/etc/subgid", f.GID, slices.Max(append([]int{gid}, c.Groups...)), f.SubGIDs},
 	} {
 		if err := checkRange(kind.name, kind.file, kind.want, kind.ranges); err != nil {
 			return err

@@ -23,6 +23,9 @@ func TestValidate(t *testing.T) {
 		{Config{Map: "Self"}, `identity.map: "Self" is not a way to map ids`},
 		{Config{UID: id(-1)}, "identity.uid: -1 is not an id"}, {Config{UID: id(4294967295)}, "identity.uid"},
 		{Config{GID: id(-5)}, "identity.gid"}, {Config{GID: id(1 << 40)}, "identity.gid"},
+		{Config{Map: MapRange, Groups: []int{0, 4294967294}}, ""}, {Config{Map: MapRange, Groups: []int{}}, ""},
+		{Config{Map: MapRange, Groups: []int{5, -1}}, "identity.groups: -1 is not an id"},
+		{Config{Map: MapRange, Groups: make([]int, 65537)}, "65537 are too many"},
 		{Config{Home: "home"}, `identity.home: "home" is not an absolute path`}, {Config{Home: "~"}, "identity.home"},
 	} {
 		err := c.config.Validate()

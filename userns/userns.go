@@ -24,6 +24,11 @@ type Config struct {
 	// Map gives it.
 	GID *int `toml:"gid"`
 
+	// Groups are the supplementary group ids of the command (setgroups(2)), which
+	// takes the Map "range". Default: the caller's, which show as nobody's; a list
+	// without any is none. The user of an image is also in those of its /etc/group.
+	Groups []int `toml:"groups"`
+
 	// Block has somebody outside map the ids: none is mapped here, and what
 	// follows waits until a byte can be read from this descriptor of the caller.
 	Block *int `toml:"-"`

@@ -19,7 +19,7 @@ type sandbox struct {
 var keyOptions = [...]struct{ key, option string }{
 	{"rootfs.path", "rootfs"}, {"rootfs.image", "image"}, {"rootfs.name", "keep"}, {"rootfs.overlay", "overlay"}, {"rootfs.upper", "upper"}, {"rootfs.driver", "overlay-driver"},
 	{"env.set", "env"}, {"env.keep", "keep-env"}, {"env.unset", "unset-env"},
-	{"identity.map", "map"}, {"identity.uid", "uid"}, {"identity.gid", "gid"},
+	{"identity.map", "map"}, {"identity.uid", "uid"}, {"identity.gid", "gid"}, {"identity.groups", "group-add"},
 	{"security.capabilities", "cap"}, {"network.mode", "net"},
 	{"network.join", "join"}, {"network.allow", "allow"}, {"network.deny", "deny"}, {"network.publish", "publish"}, {"network.publish_all", "publish-all"}, {"network.host_loopback", "host-loopback"},
 	{"network.dns", "dns"}, {"network.bandwidth", "bandwidth"},

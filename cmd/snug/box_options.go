@@ -74,6 +74,7 @@ func (b *box) identityOptions() []*kong.Flag {
 		b.mapOption(),
 		b.option("uid", "ID", "User id inside.", id(func(c *changing, n *int) { c.Identity.UID = n })),
 		b.option("gid", "ID", "Group id inside.", id(func(c *changing, n *int) { c.Identity.GID = n })),
+		b.option("group-add", "ID", "A further group inside, of --map range.", id(func(c *changing, n *int) { c.Identity.Groups = append(c.Identity.Groups, *n) })),
 		b.option("cap", "NAME", "Grant a capability over the sandbox's own namespaces, or all with ALL.", capability),
 		b.option("seccomp", filters, "Filter of system calls; or the file of one as Docker has them, ./FILE.json.", setSeccomp),
 		b.toggle("log-denials", "Tell at the end which system calls and paths were refused, and to whom; --report has it too. It slows opening of files down.",
@@ -106,7 +107,7 @@ func setSeccomp(c *changing, v string) error {
 func (b *box) mapOption() *kong.Flag {
 	f := b.choice("map", "self|root|range", "Be yourself inside, or root, or root with a range of further ids.",
 		func(c *changing, v string) {
-			c.Identity.Map, c.Identity.UID, c.Identity.GID = v, nil, nil
+			c.Identity.Map, c.Identity.UID, c.Identity.GID, c.Identity.Groups = v, nil, nil, nil
 		})
 	if f == nil {
 		return nil

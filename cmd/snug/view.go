@@ -30,6 +30,7 @@ type view struct {
 	User         string            `json:"user"`
 	UID          int               `json:"uid"`
 	GID          int               `json:"gid"`
+	Groups       []int             `json:"groups,omitempty"` // further ones
 	Home         string            `json:"home"`
 	Map          string            `json:"map"`                // how ids inside map to ids outside
 	Hostname     string            `json:"hostname,omitempty"` // of a new uts namespace
@@ -101,7 +102,7 @@ func newView(p *sandbox, r spec.Resolved) *view {
 	s := r.Spec
 	v := &view{
 		Profile: s.Name, Sources: p.Sources, Command: list(s.Command.Args), Shell: r.Shell, Workdir: r.Workdir,
-		User: r.User, UID: r.UID, GID: r.GID, Home: r.Home, Map: s.Identity.Map, Root: rootView(s.Rootfs), Network: s.Network.Mode, Exposed: s.Network.Exposed,
+		User: r.User, UID: r.UID, GID: r.GID, Groups: s.Identity.Groups, Home: r.Home, Map: s.Identity.Map, Root: rootView(s.Rootfs), Network: s.Network.Mode, Exposed: s.Network.Exposed,
 		Environment: names(r.Environ), Capabilities: list(s.Security.Capabilities), NestedUserns: s.Security.NestedUserns,
 		Limits: limits(s.Limits), Descriptors: append([]int{0, 1, 2}, s.Command.FDs...), Terminal: r.Terminal, Notes: list(nil),
 	}

@@ -18,7 +18,7 @@ func (v *view) write(w io.Writer) {
 	t := teller{w}
 	t.line("Profile      %s (%s)", v.Profile, strings.Join(v.Sources, ", "))
 	t.line("Command      %s, in %s", v.commandText(), v.Workdir)
-	t.line("Identity     %s: user %d, group %d, home %s%s", v.User, v.UID, v.GID, v.Home, v.mapText())
+	t.line("Identity     %s: user %d, group %d%s, home %s%s", v.User, v.UID, v.GID, v.groupsText(), v.Home, v.mapText())
 	t.line("")
 	t.line("Files")
 	t.tree(v)
@@ -43,6 +43,14 @@ func (v *view) write(w io.Writer) {
 	for _, note := range v.Notes {
 		t.line("Note: %s", note)
 	}
+}
+
+func (v *view) groupsText() string {
+	text := ""
+	for _, id := range v.Groups {
+		text += ", " + strconv.Itoa(id)
+	}
+	return text
 }
 
 // teller writes lines. Names of files may be hostile to a terminal.
