@@ -54,8 +54,12 @@ func main() {
 	unix.Umask(0o022)
 	debug.SetMemoryLimit(memory)
 	err := do(os.Args[1:])
+	var by *interrupted
 	switch {
 	case err == nil:
+	case errors.As(err, &by):
+		problem.Print(os.Stderr, err)
+		os.Exit(128 + int(by.signal))
 	case errors.Is(err, errFound):
 		os.Exit(1)
 	default:

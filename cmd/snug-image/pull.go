@@ -31,18 +31,45 @@ func (t *tool) pull(args []string) error {
 	if err != nil {
 		return err
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	defer stop()
-	image, err := t.find(ctx, args[0])
-	if err != nil {
-		return err
-	}
 	if t.tag != "" {
 		if ref, err = images.Normal(t.tag); err != nil {
 			return err
 		}
 	}
-	return t.add(ref, image)
+	return untilSignal(func(ctx context.Context) error {
+		image, err := t.find(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		return t.add(ref, image)
+	})
+}
+
+// interrupted says that a signal ended the work.
+type interrupted struct{ signal syscall.Signal }
+
+func (e *interrupted) Error() string { return e.signal.String() + ": nothing of it was kept" }
+
+// untilSignal does what a signal stops, and has it clean up before that is told.
+func untilSignal(do func(context.Context) error) error {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer signal.Stop(signals)
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	go func() {
+		select {
+		case s := <-signals:
+			cancel(&interrupted{s.(syscall.Signal)})
+		case <-ctx.Done():
+		}
+	}()
+	err := do(ctx)
+	var by *interrupted
+	if err != nil && errors.As(context.Cause(ctx), &by) {
+		return by
+	}
+	return err
 }
 
 // find asks the mirrors in turn, then the registry itself.

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -260,6 +261,39 @@ func TestPullGoesOnAfterABrokenConnection(t *testing.T) {
 		}
 		if !ranges && must(t, store, "list", "--json") != "[]\n" {
 			t.Error("half an image is in the store")
+		}
+	}
+}
+
+func TestASignalDuringPull(t *testing.T) {
+	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
+		asked := make(chan bool, 10)
+		host := serve(t, func(h http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Method != http.MethodGet || !strings.Contains(r.URL.Path, "/blobs/") {
+					h.ServeHTTP(w, r)
+					return
+				}
+				asked <- true
+				<-r.Context().Done()
+			})
+		})
+		push(t, host+"/tool", imageOf(t, "amd64", layerOf(t, "x")))
+		store := filepath.Join(t.TempDir(), "store")
+		cmd := programCmd(t, store, "pull", "--platform=linux/amd64", host+"/tool")
+		var said strings.Builder
+		cmd.Stderr = &said
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		<-asked
+		cmd.Process.Signal(s)
+		cmd.Wait()
+		if code := cmd.ProcessState.ExitCode(); code != 128+int(s) || !strings.Contains(said.String(), "nothing of it was kept") {
+			t.Errorf("%v: exit code %d, %s", s, code, said.String())
+		}
+		if left, _ := filepath.Glob(store + "/tmp/*"); len(left) > 0 || must(t, store, "list", "--json") != "[]\n" {
+			t.Errorf("%v: left: %v", s, left)
 		}
 	}
 }

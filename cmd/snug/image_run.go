@@ -74,7 +74,10 @@ func (v *runVerb) provide(s *sandbox, std streams) error {
 func failed(err error, what, why string) error {
 	var ended *endedError
 	if errors.As(err, &ended) {
-		return &problem.Problem{What: what, Why: why}
+		if ended.code > 128 {
+			why = "a signal came before it was there"
+		}
+		return &problem.Problem{What: what, Why: why, Err: err}
 	}
 	return err
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"syscall"
 
 	"github.com/alecthomas/kong"
 	"golang.org/x/sys/unix"
@@ -69,13 +70,24 @@ func (v *runVerb) do(std streams) error {
 	}
 	result, err := v.run(std)
 	if result == nil {
-		result = &snug.Result{Reached: "profile", Cause: snug.CauseSetup, ExitCode: -1, Notes: []string{}}
+		result = unstarted(err)
 	}
 	v.tell(std, result, err)
 	if err := report.write(result, err); err != nil {
 		return err
 	}
 	return &endedError{result.Code()}
+}
+
+// unstarted is the result of a run that never came to a sandbox: it failed, or a
+// signal ended the helper that had its image come.
+func unstarted(err error) *snug.Result {
+	result := &snug.Result{Reached: "profile", Cause: snug.CauseSetup, ExitCode: -1, Notes: []string{}}
+	var ended *endedError
+	if errors.As(err, &ended) && ended.code > 128 {
+		result.Cause, result.Signal = snug.CauseCancel, syscall.Signal(ended.code-128)
+	}
+	return result
 }
 
 // tell says what happened on standard error.
