@@ -57,16 +57,16 @@ func (u *unpacker) attributes(fd int, h *tar.Header) error {
 		switch {
 		case !ok:
 		case reservedAttr(name):
-			u.report.Skipped.Attributes++
+			u.skipped.Add(1)
 		case strings.HasPrefix(name, "user."), name == "security.capability", strings.HasPrefix(name, "system.posix_acl_"):
 			if err := unix.Fsetxattr(fd, name, []byte(value), 0); err != nil {
 				if !unsupported(err) {
 					return err
 				}
-				u.report.Skipped.Attributes++
+				u.skipped.Add(1)
 			}
 		default:
-			u.report.Skipped.Attributes++
+			u.skipped.Add(1)
 		}
 	}
 	return nil

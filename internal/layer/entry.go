@@ -313,22 +313,34 @@ func (u *unpacker) regular(parent int, base, name string, h *tar.Header, content
 	if err != nil {
 		return err
 	}
-	defer unix.Close(fd)
-	next := u.reads(content)
-	if h.Size > 0 && !isSparse(h) {
-		u.tape.file(name, h.Size)
+	next, f := u.reads(content), unfilled{fd: fd, h: h}
+	if !isSparse(h) {
+		if h.Size > 0 {
+			u.tape.file(name, h.Size)
+		}
+		if h.Size <= aheadSize {
+			return u.later.add(f, u.tape)
+		}
 		next = u.tape.take
 	}
-	if err := copyTo(fd, next, h.Size); err != nil {
+	return u.fill(f, next)
+}
+
+// fill gives a file that was just made its content, then what goes with it, and
+// closes it.
+func (u *unpacker) fill(f unfilled, next func(limit int64) ([]byte, error)) error {
+	defer unix.Close(f.fd)
+	if err := copyTo(f.fd, next, f.h.Size); err != nil {
 		return err
 	}
-	if err := u.openMeta(fd, h); err != nil {
+	if err := u.openMeta(f.fd, f.h); err != nil { // a write would take capabilities off
 		return err
 	}
-	if err := unix.Fchmod(fd, mode(h)); err != nil {
+	if err := unix.Fchmod(f.fd, mode(f.h)); err != nil {
 		return err
 	}
-	return setTime(parent, base, timespec(h.ModTime))
+	when := timespec(f.h.ModTime)
+	return unix.UtimesNanoAt(f.fd, "", []unix.Timespec{when, when}, unix.AT_EMPTY_PATH) // Linux 5.8
 }
 
 // isSparse reports whether the stream holds less than the whole of a file.
@@ -418,6 +430,9 @@ func writeAt(fd int, p []byte, at int64) error {
 
 // link makes another name of a file of this layer, or of those below.
 func (u *unpacker) link(parent int, base string, h *tar.Header) error {
+	if err := u.later.wait(); err != nil {
+		return err
+	}
 	target, err := u.clean(h.Linkname)
 	if err != nil {
 		return fmt.Errorf("as a hard link it leads to %s: %w", problem.Printable(h.Linkname), err)

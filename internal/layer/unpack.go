@@ -14,12 +14,11 @@ package layer
 
 import (
 	"archive/tar"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -110,13 +109,16 @@ type unpacker struct {
 	claims int64              // bytes that files claim so far
 	dirs   map[string]dirMeta // by their names; "": the root
 
+	skipped atomic.Int64 // Skipped.Attributes
+
 	lastDir string // what sameParent keeps open
 	lastFD  int    // -1: nothing
 	stale   bool   // something was removed since
 
 	under *below // what is open of Below
 
-	buf []byte
+	later *later
+	buf   []byte
 }
 
 // dirMeta is what a directory gets once nothing more goes into it.
@@ -141,6 +143,8 @@ func Unpack(r io.Reader, dir string, recipe io.Writer, o Options) (Report, error
 	source := readAhead(r, o.Limits.Bytes)
 	defer source.stop()
 	u := &unpacker{Options: o, root: root, tape: &tape{r: source, recipe: w}, buf: make([]byte, 128<<10), lastFD: -1, dirs: map[string]dirMeta{}}
+	u.later = newLater(u.fill)
+	defer u.later.stop()
 	defer u.forget()
 	defer func() {
 		if u.under != nil {
@@ -150,6 +154,7 @@ func Unpack(r io.Reader, dir string, recipe io.Writer, o Options) (Report, error
 	if err := u.run(); err != nil {
 		return u.report, err
 	}
+	u.report.Skipped.Attributes = u.skipped.Load()
 	if u.report.DiffID, u.report.Size, err = source.finish(); err != nil {
 		return u.report, err
 	}
@@ -171,12 +176,18 @@ func (u *unpacker) run() error {
 		if u.report.Files > u.Limits.Files {
 			return overLimit(fmt.Sprintf("it has more than %d entries", u.Limits.Files), "--max-files")
 		}
+		if err := u.later.failed(); err != nil {
+			return err
+		}
 		if err := u.entry(h, tr); err != nil {
 			return entryProblem(h.Name, err)
 		}
 	}
 	if err := u.rest(); err != nil {
 		return u.broken(err)
+	}
+	if err := u.later.wait(); err != nil {
+		return err
 	}
 	return u.finishDirs()
 }
@@ -238,104 +249,3 @@ func reason(err error) string {
 	}
 	return err.Error()
 }
-
-// ahead reads a stream in a goroutine of its own, which also computes its digest:
-// files are written meanwhile.
-type ahead struct {
-	full, empty chan []byte
-	done        chan struct{}
-	now         []byte
-	buffer      []byte
-	err         error // valid when full is closed
-	digest      string
-	size        int64
-}
-
-const aheadBuffers, aheadSize = 8, 256 << 10
-
-func readAhead(r io.Reader, limit int64) *ahead {
-	a := &ahead{full: make(chan []byte, aheadBuffers), empty: make(chan []byte, aheadBuffers), done: make(chan struct{})}
-	for range aheadBuffers {
-		a.empty <- make([]byte, aheadSize)
-	}
-	go a.run(r, limit)
-	return a
-}
-
-func (a *ahead) run(r io.Reader, limit int64) {
-	defer close(a.full)
-	sum := sha256.New()
-	for {
-		var b []byte
-		select {
-		case b = <-a.empty:
-		case <-a.done:
-			return
-		}
-		n, err := fill(r, b)
-		sum.Write(b[:n])
-		a.size += int64(n)
-		if a.size > limit {
-			a.err = overLimit(fmt.Sprintf("it unpacks to more than %d bytes", limit), "--max-size")
-			return
-		}
-		if n > 0 {
-			a.full <- b[:n]
-		}
-		if err == io.EOF {
-			a.digest = "sha256:" + hex.EncodeToString(sum.Sum(nil))
-			return
-		}
-		if err != nil {
-			a.err = err
-			return
-		}
-	}
-}
-
-// fill reads until b is full. Unlike io.ReadFull it tells the end of a stream
-// from a source that says itself that its data were cut off.
-func fill(r io.Reader, b []byte) (n int, err error) {
-	for n < len(b) && err == nil {
-		var more int
-		more, err = r.Read(b[n:])
-		n += more
-	}
-	return n, err
-}
-
-func (a *ahead) Read(p []byte) (int, error) {
-	b, err := a.next(int64(len(p)))
-	return copy(p, b), err
-}
-
-// next returns what comes next of the stream, at most limit bytes, which stay as
-// they are until the next call.
-func (a *ahead) next(limit int64) ([]byte, error) {
-	for len(a.now) == 0 {
-		if a.buffer != nil {
-			a.empty <- a.buffer[:cap(a.buffer)]
-			a.buffer = nil
-		}
-		b, ok := <-a.full
-		if !ok {
-			if a.err != nil {
-				return nil, a.err
-			}
-			return nil, io.EOF
-		}
-		a.now, a.buffer = b, b
-	}
-	n := min(int64(len(a.now)), limit)
-	p := a.now[:n]
-	a.now = a.now[n:]
-	return p, nil
-}
-
-// finish returns the digest and the size of the stream, which was read to its end.
-func (a *ahead) finish() (string, int64, error) {
-	return a.digest, a.size, a.err
-}
-
-// stop has the goroutine end when its source gives something again.
-func (a *ahead) stop() { close(a.done) }
