@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -225,13 +224,39 @@ func writeMany(name string, count int) error {
 // memoryOfImport measures the helper's, which does the work.
 func (b *bench) memoryOfImport(what, file string) error {
 	cmd := exec.Command(filepath.Join(b.dir, "snug-image"), "import", "--store="+filepath.Join(b.dir, "data-memory"), "--tag=import", file)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("%w: %s", err, out)
+	var said strings.Builder
+	cmd.Stdout, cmd.Stderr = &said, &said
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	done := make(chan struct{})
+	peak := make(chan int, 1)
+	go func() { peak <- peakMemory(cmd.Process.Pid, done) }()
+	err := cmd.Wait()
+	close(done)
+	if err != nil {
+		return fmt.Errorf("%w: %s", err, &said)
 	}
 	const limit = 64 // MB
-	used := float64(cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss) / 1024
+	used := float64(<-peak) / 1024
 	b.add(target{what: what, snug: fmt.Sprintf("%.0f", used), bwrap: fmt.Sprint(limit), value: used / limit, limit: 1})
 	return nil
+}
+
+// peakMemory is the most memory, in KiB, that a process has had when done is
+// closed. The rusage of a child would count what this program has, too.
+func peakMemory(pid int, done <-chan struct{}) (peak int) {
+	for {
+		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+		if _, after, ok := strings.Cut(string(text), "VmHWM:"); ok {
+			fmt.Sscan(after, &peak)
+		}
+		select {
+		case <-done:
+			return peak
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
 }
 
 func clocked(name string, args ...string) (time.Duration, error) {
