@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/snug-sandbox/snug/internal/workflow"
 )
 
 // What the runner keeps of a step (actions/runner, ExecutionContext.cs).
@@ -31,7 +33,7 @@ func (r *runner) annotate() {
 	if r.FailOn != "violation" {
 		kind = "warning"
 	}
-	var messages []Command
+	var messages []workflow.Command
 	for _, v := range r.report.Violations {
 		messages = append(messages, r.command(kind, "Snug: "+v.Kind, fmt.Sprintf("%s: %s", v.What, v.Why), r.placeOf(v)))
 	}
@@ -46,7 +48,7 @@ func (r *runner) annotate() {
 	r.print(messages)
 }
 
-func (r *runner) print(list []Command) {
+func (r *runner) print(list []workflow.Command) {
 	for i, c := range list {
 		if i == maxAnnotations-1 && len(list) > maxAnnotations {
 			c = r.command(c.Name, "Snug", fmt.Sprintf("and %d more; the report has all", len(list)-i), place{})
@@ -58,12 +60,12 @@ func (r *runner) print(list []Command) {
 }
 
 // annotation is a command about the whole step.
-func (r *runner) annotation(kind, title, text string) Command {
+func (r *runner) annotation(kind, title, text string) workflow.Command {
 	return r.command(kind, title, text, mistakePlace(text, r.job.workspace))
 }
 
-func (r *runner) command(kind, title, text string, at place) Command {
-	c := Command{Name: kind, Data: shorten(printable(text), maxMessage)}
+func (r *runner) command(kind, title, text string, at place) workflow.Command {
+	c := workflow.Command{Name: kind, Data: shorten(printable(text), maxMessage)}
 	if at.file != "" {
 		c.Properties = append(c.Properties, [2]string{"file", at.file}, [2]string{"line", strconv.Itoa(at.line)})
 	}

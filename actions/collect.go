@@ -115,6 +115,10 @@ func (r *runner) pairs(name string) []pair {
 func (r *runner) changes() error {
 	upper := r.step.layout.path("upper")
 	list, err := readChanges(upper, r.job.workspace)
+	if r.step.bare {
+		upper = r.step.layout.path("tree")
+		list, err = r.step.copyChanges()
+	}
 	if err != nil {
 		return &problem.Problem{What: "the step's changes of the workspace", Why: bareError(err).Error(), Err: err}
 	}

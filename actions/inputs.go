@@ -34,6 +34,7 @@ type Inputs struct {
 	Timeout   string
 	Rootfs    string // host (default), or an image
 	HostSetup string // auto (default), sysctl or none
+	Bare      string // without-namespaces: fail (default) or landlock
 	FailOn    string // violation (default), exit or never
 	Summary   bool
 	Annotate  bool
@@ -48,8 +49,8 @@ type Declared struct {
 // Names of the inputs, as in action.yml.
 var inputNames = []string{
 	"run", "shell", "working-directory", "profile", "network", "allowed-hosts", "egress-policy", "workspace", "persist",
-	"outputs", "env", "secrets", "cache-dirs", "memory", "cpus", "pids", "timeout", "rootfs", "host-setup", "fail-on",
-	"summary", "annotations",
+	"outputs", "env", "secrets", "cache-dirs", "memory", "cpus", "pids", "timeout", "rootfs", "host-setup", "without-namespaces",
+	"fail-on", "summary", "annotations",
 }
 
 // Defaults of pids and timeout: a step that ends up in a loop shall not take the
@@ -93,6 +94,7 @@ func parseInputs(get func(name string) string) (Inputs, error) {
 		Persist: r.patterns("persist"), Outputs: r.declared("outputs"), Env: r.variables("env"), Secrets: r.variables("secrets"),
 		Caches: lines(get("cache-dirs")), Memory: r.size("memory"), CPUs: r.number("cpus", true), PIDs: r.number("pids", false),
 		Timeout: r.duration("timeout"), Rootfs: r.text("rootfs", "host"), HostSetup: r.word("host-setup", "auto", "sysctl", "none"),
+		Bare:   r.word("without-namespaces", "fail", "landlock"),
 		FailOn: r.word("fail-on", "violation", "exit", "never"), Summary: r.truth("summary"), Annotate: r.truth("annotations"),
 	}
 	if strings.TrimSpace(in.Run) == "" {

@@ -11,14 +11,6 @@ import (
 	"testing"
 )
 
-func TestCommandIsOneLine(t *testing.T) {
-	c := Command{"error", [][2]string{{"file", "a:b,c"}, {"line", ""}, {"title", "x\n::y"}}, "50%\r\n::set-env name=a::b"}
-	const want = "::error file=a%3Ab%2Cc,title=x%0A%3A%3Ay::50%25%0D%0A::set-env name=a::b"
-	if c.String() != want {
-		t.Errorf("%s\nwant %s", c, want)
-	}
-}
-
 func TestParsePairs(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                            "[]",

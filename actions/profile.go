@@ -2,9 +2,11 @@ package actions
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -44,7 +46,7 @@ func newLayout(temp string) (l layout, err error) {
 	if l.dir, err = os.MkdirTemp(temp, "snug-run-"); err != nil {
 		return l, err
 	}
-	for _, d := range []string{"upper", "work", "clean", "snug"} {
+	for _, d := range []string{"upper", "work", "clean", "snug", "tree", "home", "secrets"} {
 		if err := os.Mkdir(l.path(d), 0o755); err != nil {
 			return l, err
 		}
@@ -67,6 +69,37 @@ type step struct {
 	hidden hidden
 	layout layout
 	words  []string // the shell and its arguments, inside
+	bare   bool     // without namespaces: everything is at its own place
+}
+
+// scriptDir is where the script is inside, handed a file for $GITHUB_OUTPUT and its
+// like, secret one of a secret, and workspaceInside the workspace.
+func (s *step) scriptDir() string {
+	if s.bare {
+		return s.layout.path("snug")
+	}
+	return insideDir
+}
+
+func (s *step) handed(name string) string {
+	if s.bare {
+		return s.layout.path(name)
+	}
+	return path.Join(insideDir, name)
+}
+
+func (s *step) secret(name string) string {
+	if s.bare {
+		return s.layout.path(path.Join("secrets", name))
+	}
+	return path.Join(insideSecrets, name)
+}
+
+func (s *step) workspaceInside() string {
+	if s.bare && s.Workspace == "overlay" {
+		return s.layout.path("tree")
+	}
+	return s.job.workspace
 }
 
 // profile writes what this step adds to its profile, as TOML.
@@ -83,11 +116,17 @@ func (s *step) profile() ([]byte, error) {
 		return nil, err
 	}
 	mounts := append(s.mounts(), files...)
+	if rel, err := filepath.Rel(s.job.workspace, workdir); err == nil {
+		workdir = path.Join(s.workspaceInside(), rel)
+	}
 	t := table{
 		"version": 1, "description": "one step",
 		"command": table{"workdir": workdir, "args": escapeAll(s.words)},
 		"env":     table{"set": env},
 		"mounts":  mounts, "network": s.network(), "limits": s.limits(),
+	}
+	if s.bare {
+		t["namespaces"] = table{"none": true}
 	}
 	if s.Rootfs != "host" {
 		t["rootfs"] = table{"image": s.Rootfs, "overlay": "discard"}
@@ -115,7 +154,10 @@ func (s *step) environment() (env map[string]string, files []table, err error) {
 		delete(env, "PATH") // the image has its own
 	}
 	for _, f := range fileCommands {
-		env[f[0]] = path.Join(insideDir, f[1])
+		env[f[0]] = s.handed(f[1])
+	}
+	if s.bare {
+		env["HOME"], env["GITHUB_WORKSPACE"] = s.layout.path("home"), escape(s.workspaceInside())
 	}
 	var wrong problem.List
 	value := func(input string, p pair) (string, bool) {
@@ -142,11 +184,16 @@ func (s *step) environment() (env map[string]string, files []table, err error) {
 		if !ok {
 			continue
 		}
-		target := path.Join(insideSecrets, p.name)
-		files = append(files, table{"type": "file", "target": target, "content": escape(v), "mode": "0400"})
+		target := s.secret(p.name)
+		if s.bare {
+			err = errors.Join(err, os.WriteFile(target, []byte(v), 0o400))
+			files = append(files, table{"source": target})
+		} else {
+			files = append(files, table{"type": "file", "target": target, "content": escape(v), "mode": "0400"})
+		}
 		env[p.name+"_FILE"] = target
 	}
-	return env, files, wrong.Err()
+	return env, files, errors.Join(err, wrong.Err())
 }
 
 // isReserved reports whether a variable must not be handed in as it is.
@@ -160,6 +207,9 @@ func isReserved(name string) bool {
 }
 
 func (s *step) mounts() []table {
+	if s.bare {
+		return s.bareMounts()
+	}
 	list := []table{{"source": s.layout.path("snug"), "target": insideDir}}
 	for _, f := range fileCommands {
 		list = append(list, table{"source": s.layout.path(f[1]), "target": path.Join(insideDir, f[1]), "writable": true})
@@ -179,18 +229,26 @@ func (s *step) mounts() []table {
 // alone: what it would leave there poisons nobody.
 func (s *step) caches() []table {
 	var list []table
-	for _, dir := range append(kits[s.Profile].caches, s.Caches...) {
+	for _, dir := range s.cacheDirs() {
+		if info, err := os.Stat(dir); err == nil && info.IsDir() {
+			list = append(list, table{"type": "overlay", "target": escape(dir), "lower": []string{escape(dir)}, "writable": true})
+		} else {
+			list = append(list, table{"type": "tmpfs", "target": escape(dir)})
+		}
+	}
+	return list
+}
+
+func (s *step) cacheDirs() []string {
+	var list []string
+	for _, dir := range slices.Concat(kits[s.Profile].caches, s.Caches) {
 		if rest, ok := strings.CutPrefix(dir, "~/"); ok {
 			dir = path.Join(s.job.home, rest)
 		}
 		if !path.IsAbs(dir) {
 			dir = path.Join(s.job.workspace, dir)
 		}
-		if info, err := os.Stat(dir); err == nil && info.IsDir() {
-			list = append(list, table{"type": "overlay", "target": escape(dir), "lower": []string{escape(dir)}, "writable": true})
-		} else {
-			list = append(list, table{"type": "tmpfs", "target": escape(dir)})
-		}
+		list = append(list, dir)
 	}
 	return list
 }

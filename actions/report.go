@@ -46,6 +46,7 @@ type Report struct {
 	Network    string            `json:"network"`
 	ExitCode   int               `json:"exit_code"` // as a shell has it
 	Failed     bool              `json:"failed"`    // what fail-on says
+	Bare       bool              `json:"without_namespaces"`
 	Violations []Violation       `json:"violations"`
 	Warnings   []string          `json:"warnings"`
 	Outputs    map[string]string `json:"outputs"` // those that were declared
@@ -54,6 +55,7 @@ type Report struct {
 	Egress     []Connection      `json:"egress"`
 	Commands   int               `json:"commands_defused"` // lines of output that would have been workflow commands
 	Hidden     []string          `json:"hidden"`           // credentials that the step did not see
+	Memory     []Sample          `json:"memory"`           // in use over time, of steps that go on for long enough
 	Overhead   time.Duration     `json:"overhead_ns"`      // beside the sandbox's own time
 	Sandbox    *sandboxReport    `json:"sandbox"`          // what snug says of the run
 }
@@ -116,7 +118,7 @@ func (r *Report) limits(asked bool) {
 		name := strings.TrimPrefix(key, "limits.")
 		r.violate("limit", name, "the step reached its limit of "+name)
 	}
-	if asked {
+	if asked || r.Bare {
 		r.Warnings = append(r.Warnings, s.Notes...)
 	}
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/snug-sandbox/snug"
 	"github.com/snug-sandbox/snug/internal/problem"
+	"github.com/snug-sandbox/snug/internal/workflow"
 )
 
 // Process is what a run has of the process that it runs in.
@@ -88,11 +89,7 @@ func (r *runner) run() (err error) {
 // prepare writes the script, and finds what the step must not see.
 func (r *runner) prepare() (err error) {
 	s := r.step
-	var name string
-	if s.words, name, err = shellWords(s.Shell, insideDir); err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(s.layout.path("snug"), name), []byte(scriptText(s.Shell, s.Run)), 0o755); err != nil {
+	if err := r.prepareScript(); err != nil {
 		return err
 	}
 	if s.hidden, err = findSecrets(r.job.workspace); err != nil {
@@ -100,6 +97,16 @@ func (r *runner) prepare() (err error) {
 	}
 	r.report.Hidden = s.hidden.dropped
 	return s.writeClean()
+}
+
+// prepareScript writes the script.
+func (r *runner) prepareScript() (err error) {
+	s := r.step
+	var name string
+	if s.words, name, err = shellWords(s.Shell, s.scriptDir()); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(s.layout.path("snug"), name), []byte(scriptText(s.Shell, s.Run)), 0o755)
 }
 
 // profileName is the profile that the step's own is put on top of. The workspace
@@ -126,16 +133,19 @@ func (r *runner) sandbox(profile []byte) error {
 	}
 	r.report.Sandbox = readReport(r.step.layout.path("report.json"))
 	if s := r.report.Sandbox; code == snug.CodeFailed && (s == nil || s.Reached != "run" && s.Cause == snug.CauseSetup) {
-		mended, err := r.setUpHost(s)
+		mended, forbidden := r.setUpHost(s)
+		switch {
+		case forbidden != nil && r.Bare == "landlock":
+			code, err = r.withoutNamespaces(forbidden)
+		case forbidden != nil:
+			return forbidden
+		case mended:
+			code, err = r.start(profile)
+		}
 		if err != nil {
 			return err
 		}
-		if mended {
-			if code, err = r.start(profile); err != nil {
-				return err
-			}
-			r.report.Sandbox = readReport(r.step.layout.path("report.json"))
-		}
+		r.report.Sandbox = readReport(r.step.layout.path("report.json"))
 	}
 	if s := r.report.Sandbox; s == nil || s.Cause == snug.CauseSetup {
 		return r.notRun(s)
@@ -184,7 +194,9 @@ func (r *runner) start(profile []byte) (code int, err error) {
 	}
 	write.Close()
 	forward(cmd.Process)
-	d := NewDefuser(r.Out)
+	watched := watch(cmd.Process.Pid)
+	defer func() { r.report.Memory = watched() }()
+	d := workflow.NewDefuser(r.Out)
 	_, err = io.Copy(d, read)
 	if closed := d.Close(); err == nil {
 		err = closed
@@ -247,7 +259,7 @@ func (r *runner) fail(err error) {
 	var text strings.Builder
 	problem.Print(&text, err)
 	if !r.told {
-		d := NewDefuser(r.Out)
+		d := workflow.NewDefuser(r.Out)
 		io.WriteString(d, text.String())
 		d.Close()
 	}

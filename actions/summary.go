@@ -24,6 +24,7 @@ func (r *runner) summary(own string) string {
 	var b strings.Builder
 	report := &r.report
 	fmt.Fprintf(&b, "### %s\n\n", r.verdict())
+	r.bareLine(&b)
 	r.numbers(&b)
 	if len(report.Violations) > 0 {
 		b.WriteString("\n**Violations**\n\n| what | which | why |\n|---|---|---|\n")
@@ -35,6 +36,7 @@ func (r *runner) summary(own string) string {
 			fmt.Fprintf(&b, "| %s | %s | %s |\n", cell(v.Kind), code(v.What), cell(v.Why))
 		}
 	}
+	r.memoryChart(&b)
 	r.egress(&b)
 	r.changed(&b)
 	r.paste(&b)

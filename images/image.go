@@ -73,6 +73,15 @@ type Process struct {
 	WorkingDir   string              `json:"WorkingDir,omitempty"`
 	Labels       map[string]string   `json:"Labels,omitempty"`
 	StopSignal   string              `json:"StopSignal,omitempty"`
+	Healthcheck  *Healthcheck        `json:"Healthcheck,omitempty"`
+}
+
+// Healthcheck is how an image's service tells that it is ready, as Docker writes
+// it. Times are in nanoseconds; 0 is the default of whoever asks.
+type Healthcheck struct {
+	Test                           []string // "NONE", "CMD" and words, or "CMD-SHELL" and a line
+	Interval, Timeout, StartPeriod time.Duration
+	Retries                        int
 }
 
 // maxBlob bounds what is read of a manifest or configuration. Registries refuse

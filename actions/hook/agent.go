@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -52,27 +51,23 @@ func at(dir, name string) (path string, closer *os.File, err error) {
 }
 
 // serve hands connections on the socket of a job to its agent.
-func serve(dir string, agent *net.UnixConn) error {
+func serve(dir string, agent *os.File) error {
 	path, f, err := at(dir, agentSocket)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	l, err := listen(unix.AF_UNIX, &unix.SockaddrUnix{Name: path})
 	if err != nil {
 		return err
 	}
-	l.SetUnlinkOnClose(false) // the path is this process's alone, and goes with the directory
 	go func() {
 		for {
-			c, err := l.AcceptUnix()
+			c, err := accept(l)
 			if err != nil {
 				return
 			}
-			if f, err := c.File(); err == nil {
-				agent.WriteMsgUnix([]byte{0}, unix.UnixRights(int(f.Fd())), nil)
-				f.Close()
-			}
+			send(agent, []byte{0}, c)
 			c.Close()
 		}
 	}()
@@ -81,50 +76,20 @@ func serve(dir string, agent *net.UnixConn) error {
 
 // Agent starts what comes by the connections that come on descriptor 3.
 func Agent() int {
-	conn, err := net.FileConn(os.NewFile(3, "holder"))
-	if err != nil {
-		return 1
-	}
-	from := conn.(*net.UnixConn)
+	from := inherited(3)
 	for {
-		_, files, err := receiveFiles(from, 1)
+		_, files, err := receive(from, 1)
 		if err != nil {
 			return 0 // who holds the container has ended
 		}
-		c, err := net.FileConn(files[0])
-		files[0].Close()
-		if err == nil {
-			go step(c.(*net.UnixConn))
-		}
+		go step(files[0])
 	}
-}
-
-// receiveFiles reads a message with n descriptors.
-func receiveFiles(c *net.UnixConn, n int) (text []byte, files []*os.File, err error) {
-	text, oob := make([]byte, 2), make([]byte, unix.CmsgSpace(4*n))
-	got, oobn, _, _, err := c.ReadMsgUnix(text, oob)
-	if err != nil || got == 0 {
-		return nil, nil, errors.Join(err, os.ErrClosed)
-	}
-	messages, err := unix.ParseSocketControlMessage(oob[:oobn])
-	if err != nil || len(messages) != 1 {
-		return nil, nil, errors.Join(err, os.ErrInvalid)
-	}
-	fds, err := unix.ParseUnixRights(&messages[0])
-	for _, fd := range fds {
-		unix.CloseOnExec(fd)
-		files = append(files, os.NewFile(uintptr(fd), "received"))
-	}
-	if err == nil && len(files) != n {
-		err = os.ErrInvalid
-	}
-	return text[:got], files, err
 }
 
 // step runs one step to its end.
-func step(c *net.UnixConn) {
+func step(c *os.File) {
 	defer c.Close()
-	_, files, err := receiveFiles(c, 3)
+	_, files, err := receive(c, 3)
 	defer func() {
 		for _, f := range files {
 			f.Close()
@@ -298,7 +263,7 @@ func (h *Hook) order(o order) (int, error) {
 		return 0, broken(err)
 	}
 	defer f.Close()
-	c, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: path, Net: "unix"})
+	c, err := dial(&unix.SockaddrUnix{Name: path})
 	if err != nil {
 		return 0, broken(err)
 	}
@@ -308,7 +273,7 @@ func (h *Hook) order(o order) (int, error) {
 		return 0, err
 	}
 	defer null.Close()
-	if _, _, err := c.WriteMsgUnix([]byte{0}, unix.UnixRights(int(null.Fd()), int(h.Out.Fd()), int(h.Err.Fd())), nil); err != nil {
+	if err := send(c, []byte{0}, null, h.Out, h.Err); err != nil {
 		return 0, broken(err)
 	}
 	out := json.NewEncoder(c)

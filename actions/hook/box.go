@@ -4,10 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -46,16 +46,17 @@ type box struct {
 }
 
 // newBox judges a container.
-func (h *Hook) newBox(c *container, o options, id string, names []string) box {
+func (h *Hook) newBox(c *container, o options, id string) box {
 	p := place{host: h.host, dir: h.dir(), warn: func(format string, args ...any) { say(h.Out, format, args...) }}
 	b := box{
 		Pod: h.state.Pod, ID: id, Map: h.state.Map, Shared: h.state.Shared, Image: c.Image,
-		Workdir: c.WorkingDirectory, Env: map[string]string{}, Prepend: c.PrependPath, Mounts: p.mounts(c), Hosts: hosts(append(names, o.names...), o.hosts),
+		Workdir: c.WorkingDirectory, Env: map[string]string{}, Prepend: c.PrependPath, Mounts: p.mounts(c),
 		Hostname: o.hostname, User: o.user, Memory: o.memory, CPUs: o.cpus, PIDs: o.pids, Nofile: o.nofile, ReadOnly: o.readOnly,
 	}
 	if b.Hostname == "" {
 		b.Hostname = id[:12]
 	}
+	b.Hosts = hosts(slices.Concat(h.state.Names, o.names, []string{b.Hostname}), o.hosts)
 	if o.workdir != "" {
 		b.Workdir = o.workdir
 	}
@@ -180,6 +181,24 @@ func (b box) limits(s *spec.Spec) error {
 	return nil
 }
 
+// unheld says which limits of a container nothing on this machine holds.
+func (b box) unheld() []string {
+	var s spec.Spec
+	s.Command.Args = []string{"/bin/true"}
+	if b.Memory+b.CPUs+b.Nofile == "" && b.PIDs == 0 || b.limits(&s) != nil {
+		return nil
+	}
+	facts, err := s.Facts()
+	if err != nil {
+		return nil
+	}
+	plan, err := spec.Compile(s, facts, spec.Streams{})
+	if err != nil {
+		return nil
+	}
+	return plan.Notes
+}
+
 // cmd is the container's command in the namespaces of its job. Close the
 // namespaces when it was started.
 func (b box) cmd() (*snug.Cmd, namespaceFiles, error) {
@@ -280,12 +299,8 @@ func (b box) hold(ready func()) error {
 			return err
 		}
 		defer inside.Close()
-		conn, err := net.FileConn(outside)
-		outside.Close()
-		if err == nil {
-			err = serve(b.Agent, conn.(*net.UnixConn))
-		}
-		if err != nil {
+		defer outside.Close()
+		if err := serve(b.Agent, outside); err != nil {
 			return err
 		}
 		cmd.ExtraFiles = []*os.File{inside}

@@ -14,7 +14,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -27,7 +26,7 @@ func TestMain(m *testing.M) {
 	if slices.Contains([]string{"hold", "publish", "pause", "forward"}, os.Args[len(os.Args)-1]) {
 		os.Exit(2) // this is no helper
 	}
-	programs = kerneltest.Programs("SNUG_TEST_PROGRAMS", "../../cmd/snug", "../../cmd/snug-actions", "../../cmd/snug-image")
+	programs = kerneltest.Programs("SNUG_TEST_PROGRAMS", "../../cmd/snug", "../../cmd/snug-actions", "../../cmd/snug-image", "../../cmd/snug-net")
 	kerneltest.Main(m)
 }
 
@@ -81,9 +80,18 @@ func (r *runner) write(name, text string) {
 	}
 }
 
-// image makes an image as "docker save" writes it, and imports it.
+// image imports an image.
 func (r *runner) image(name string, busybox []byte, files map[string]string, config string) {
 	r.Helper()
+	cmd := exec.Command(filepath.Join(programs, "snug"), "image", "import", "--quiet", "--format", "docker", "--tag", name, "-")
+	cmd.Stdin, cmd.Env = archive(name, busybox, files, config), r.env
+	if out, err := cmd.CombinedOutput(); err != nil {
+		r.Fatalf("import %s: %v\n%s", name, err, out)
+	}
+}
+
+// archive is an image as "docker save" writes it.
+func archive(name string, busybox []byte, files map[string]string, config string) *bytes.Buffer {
 	var layer bytes.Buffer
 	w := tar.NewWriter(&layer)
 	add := func(h tar.Header, text []byte) {
@@ -104,17 +112,13 @@ func (r *runner) image(name string, busybox []byte, files map[string]string, con
 	}
 	w.Close()
 	settings := fmt.Sprintf(`{"architecture":"amd64","os":"linux","config":{%s},"rootfs":{"type":"layers","diff_ids":["sha256:%x"]}}`, config, sha256.Sum256(layer.Bytes()))
-	var archive bytes.Buffer
-	w = tar.NewWriter(&archive)
+	archive := new(bytes.Buffer)
+	w = tar.NewWriter(archive)
 	add(tar.Header{Name: "layer.tar", Mode: 0o644}, layer.Bytes())
 	add(tar.Header{Name: "config.json", Mode: 0o644}, []byte(settings))
 	add(tar.Header{Name: "manifest.json", Mode: 0o644}, fmt.Appendf(nil, `[{"Config":"config.json","RepoTags":["%s:latest"],"Layers":["layer.tar"]}]`, name))
 	w.Close()
-	cmd := exec.Command(filepath.Join(programs, "snug"), "image", "import", "--quiet", "--format", "docker", "--tag", name, "-")
-	cmd.Stdin, cmd.Env = &archive, r.env
-	if out, err := cmd.CombinedOutput(); err != nil {
-		r.Fatalf("import %s: %v\n%s", name, err, out)
-	}
+	return archive
 }
 
 // answer is what the program did.
@@ -404,11 +408,39 @@ func TestServiceThatIsNeverReady(t *testing.T) {
 	r := newRunner(t)
 	a := r.hook("prepare_job", prepareArgs{r.jobContainer("debian"), []container{{ContextName: "bad", Image: "debian", EntryPoint: "sh", EntryPointArgs: []string{"-c", "echo '::error::planted'; sleep 60"},
 		CreateOptions: "--health-cmd false --health-interval 10ms --health-retries 2"}}}, nil)
-	if a.code != 125 || !strings.Contains(a.out, "service bad: it is not ready") || !strings.Contains(a.out, "  | ::error::planted") {
+	if a.code != 125 || !strings.Contains(a.out, "service bad: it is not ready") || !strings.Contains(a.out, "\n| ::error::planted") {
 		t.Errorf("%d: %s", a.code, a.out)
 	}
 	if left := r.left(); len(left) > 0 {
 		t.Errorf("these run on: %q", left)
+	}
+}
+
+// list is what "snug image list" prints.
+func (r *runner) list() string {
+	r.Helper()
+	cmd := exec.Command(filepath.Join(programs, "snug"), "image", "list")
+	cmd.Env = r.env
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		r.Fatalf("%v: %s", err, out)
+	}
+	return string(out)
+}
+
+// TestHealthOfTheImage has images say themselves how to ask whether they are
+// ready.
+func TestHealthOfTheImage(t *testing.T) {
+	r := newRunner(t)
+	busybox, _ := os.ReadFile(mustFind(t, "busybox"))
+	r.image("well", busybox, nil, `"Cmd":["sh","-c","sleep 0.2; touch /tmp/well; sleep 1000"],"Env":["PATH=/bin"],"Healthcheck":{"Test":["CMD-SHELL","test -e /tmp/well"],"Interval":20000000,"Retries":100}`)
+	r.image("ill", busybox, nil, `"Cmd":["sleep","1000"],"Env":["PATH=/bin"],"Healthcheck":{"Test":["CMD","false"],"Interval":1000000,"Retries":2}`)
+	r.prepare(nil, container{ContextName: "well", Image: "well"})
+	for options, want := range map[string]int{"": 125, "--no-healthcheck": 0, "--health-cmd true": 0} {
+		a := r.hook("prepare_job", prepareArgs{Services: []container{{ContextName: "ill", Image: "ill", CreateOptions: options}}}, nil)
+		if a.code != want || want != 0 && !strings.Contains(a.out, "service ill: it is not ready") {
+			t.Errorf("%q: %d, %s", options, a.code, a.out)
+		}
 	}
 }
 
@@ -429,32 +461,6 @@ func TestAlpine(t *testing.T) {
 	r.image("alpine", busybox, map[string]string{"etc/alpine-release": "3.8\n"}, `"Env":["PATH=/bin"]`)
 	if a := r.prepare(r.jobContainer("alpine")); a.parsed.IsAlpine == nil || !*a.parsed.IsAlpine {
 		t.Errorf("%s", a.raw)
-	}
-}
-
-func TestCancel(t *testing.T) {
-	r := newRunner(t)
-	a := r.prepare(r.jobContainer("debian"))
-	cmd, _, out := r.command("run_script_step", shellStep("trap 'echo interrupted; exit 9' INT; echo ready; while true; do sleep 0.05; done"), a.state)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	time.Sleep(500 * time.Millisecond)
-	cmd.Process.Signal(syscall.SIGINT)
-	cmd.Wait()
-	if cmd.ProcessState.ExitCode() != 9 || !strings.Contains(out.String(), "interrupted") {
-		t.Errorf("%v: %s", cmd.ProcessState, out)
-	}
-	// A hook that is killed takes its step with it, and not the container.
-	cmd, _, _ = r.command("run_script_step", shellStep("echo $$ >/tmp/step; while true; do sleep 0.05; done"), a.state)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	time.Sleep(500 * time.Millisecond)
-	cmd.Process.Kill()
-	cmd.Wait()
-	if got := r.step(a, "sleep 0.3; kill -0 $(cat /tmp/step) 2>/dev/null || echo gone"); got.out != "gone\n" {
-		t.Errorf("the step of a hook that was killed runs on: %s", got.out)
 	}
 }
 

@@ -2,6 +2,7 @@ package hook
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,12 +11,11 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"strings"
 	"syscall"
-	"time"
 
 	"github.com/snug-sandbox/snug"
 	"github.com/snug-sandbox/snug/internal/problem"
+	"github.com/snug-sandbox/snug/internal/workflow"
 	"github.com/snug-sandbox/snug/mounts"
 )
 
@@ -25,8 +25,9 @@ type Hook struct {
 	In        io.Reader
 	Out       *os.File // the log of the job
 	Err       *os.File
-	Snug      string // path of the program snug
-	Self      string // path of this program
+	Snug      string          // path of the program snug
+	Self      string          // path of this program
+	ctx       context.Context // is done when the job is canceled
 	host      host
 	state     State
 	listeners []*os.File // of the host's loopback
@@ -37,22 +38,26 @@ type Hook struct {
 func (h *Hook) Run() int {
 	r, err := readRequest(h.In)
 	if err == nil {
-		h.host, err = newHost(h.Getenv)
+		h.host, err = newHost(h.Getenv, r.ResponseFile)
 	}
 	if err != nil {
 		return h.fail(err)
 	}
 	h.state, _ = r.state()
+	h.ctx = context.Background()
 	code := 0
 	switch r.Command {
 	case prepareJob:
+		defer h.untilCanceled()()
 		err = h.prepare(r)
 	case runScriptStep:
 		code, err = h.script(r)
 	case runContainerStep:
+		defer h.untilCanceled()()
 		code, err = h.container(r)
 	case cleanupJob:
-		err = h.cleanup()
+		// A runner has one job at a time: all there is is this one's.
+		err = errors.Join(h.cleanup(), h.clear())
 		if err == nil {
 			err = respond(r.ResponseFile, struct{}{})
 		}
@@ -65,11 +70,15 @@ func (h *Hook) Run() int {
 	return code
 }
 
-// fail tells what went wrong, as an error of the job.
+// fail tells what went wrong, as an error of the job, and returns the exit code.
 func (h *Hook) fail(err error) int {
 	var text bytes.Buffer
 	problem.Print(&text, err)
-	h.Err.Write(text.Bytes())
+	io.WriteString(h.Err, workflow.Text(text.String()))
+	var c canceled
+	if errors.As(err, &c) {
+		return 128 + int(c.signal)
+	}
 	return snug.CodeFailed
 }
 
@@ -77,7 +86,10 @@ func (h *Hook) fail(err error) int {
 // container sees it.
 func (h *Hook) dir() string { return filepath.Join(h.base(), h.state.Pod) }
 
-func (h *Hook) base() string { return filepath.Join(h.host.temp, "_snug") }
+func (h *Hook) base() string { return filepath.Join(h.host.temp, ownFiles) }
+
+// ownFiles is the directory of the hook's files below $RUNNER_TEMP.
+const ownFiles = "_snug"
 
 // makeDir makes it.
 func (h *Hook) makeDir() error {
@@ -100,15 +112,13 @@ func (h *Hook) prepare(r request) (err error) {
 	if a.Container == nil && len(a.Services) == 0 {
 		return respond(r.ResponseFile, response{})
 	}
-	canceled := h.whenCanceled()
 	defer func() {
 		if err != nil {
 			h.tellLogs()
 			h.cleanup()
 		}
-		canceled()
 	}()
-	h.state.Pod = runnerPrefix(h.host.name) + newID(6)
+	h.state.Pod = h.host.prefix() + newID(6)
 	if err := h.makeDir(); err != nil {
 		return err
 	}
@@ -120,6 +130,9 @@ func (h *Hook) prepare(r request) (err error) {
 		return err
 	}
 	if err := h.startAll(j); err != nil {
+		return err
+	}
+	if err := h.canceled(); err != nil {
 		return err
 	}
 	return respond(r.ResponseFile, j.answer(h))
@@ -136,6 +149,13 @@ type planned struct {
 
 // job is all of them, the job's own container last.
 type job []planned
+
+// tellUnheld says what of a container's limits is not held.
+func (h *Hook) tellUnheld(b box, name string) {
+	for _, note := range b.unheld() {
+		say(h.Out, "%s: %s", name, note)
+	}
+}
 
 // judge looks at everything that can be wrong before anything is started, and
 // has the images there.
@@ -158,6 +178,7 @@ func (h *Hook) judge(a prepareArgs) (j job, err error) {
 		if err := h.have(p.Image, p.Registry); err != nil {
 			return nil, err
 		}
+		p.health = p.health.or(config(p.Image).Healthcheck)
 	}
 	return j, nil
 }
@@ -176,10 +197,14 @@ func (j job) names() (list []string) {
 // startAll starts the services, the job's container, and waits for the services'
 // health.
 func (h *Hook) startAll(j job) error {
-	h.state.Services = map[string]string{}
+	h.state.Services, h.state.Names = map[string]string{}, j.names()
 	for i := range j {
 		p := &j[i]
-		b := h.newBox(p.container, p.options, p.id, j.names())
+		if err := h.canceled(); err != nil {
+			return err
+		}
+		b := h.newBox(p.container, p.options, p.id)
+		h.tellUnheld(b, p.Image)
 		if p.service {
 			h.state.Services[p.ContextName] = p.id
 		} else {
@@ -188,11 +213,7 @@ func (h *Hook) startAll(j job) error {
 			b.Mounts = append(b.Mounts, mounts.Mount{Type: mounts.Bind, Source: h.Self, Target: insidePause})
 		}
 		if err := h.start(b); err != nil {
-			name := p.ContextName
-			if name == "" {
-				name = "the job's container"
-			}
-			return &problem.Problem{What: name + " (" + p.Image + ")", Why: err.Error(), Err: err}
+			return h.notStarted(p, err)
 		}
 		p.made.ID, p.made.Network = p.id, h.state.Network
 	}
@@ -204,9 +225,21 @@ func (h *Hook) startAll(j job) error {
 	return nil
 }
 
+// notStarted is the error of a container that did not start.
+func (h *Hook) notStarted(p *planned, err error) error {
+	if h.canceled() != nil {
+		return err
+	}
+	wrong := &problem.Problem{What: "service " + p.ContextName + " (" + p.Image + ")", Why: err.Error(), Err: err}
+	if !p.service {
+		wrong.What = "the job's container (" + p.Image + ")"
+	}
+	return wrong
+}
+
 // answer is what the runner wants to know of a job.
 func (j job) answer(h *Hook) response {
-	r := response{State: h.state, Context: &context{Services: []made{}}}
+	r := response{State: h.state, Context: &jobContext{Services: []made{}}}
 	for _, p := range j {
 		if p.service {
 			r.Context.Services = append(r.Context.Services, p.made)
@@ -250,9 +283,12 @@ func (h *Hook) start(b box) error {
 	if err != nil {
 		return err
 	}
+	defer context.AfterFunc(h.ctx, func() { cmd.Process.Kill() })()
 	go cmd.Wait()
 	answer, err := io.ReadAll(read)
 	switch {
+	case h.canceled() != nil:
+		return h.canceled()
 	case string(answer) == "ok":
 		return nil
 	case len(answer) > 0:
@@ -263,56 +299,10 @@ func (h *Hook) start(b box) error {
 	return err
 }
 
-// tellLogs shows what the containers of a job that cannot start have written.
-func (h *Hook) tellLogs() {
-	for name, id := range h.state.Services {
-		if text := tail(filepath.Join(h.dir(), id+".log")); text != "" {
-			say(h.Out, "what %s wrote:\n%s", name, text)
-		}
-	}
-}
-
-// tail is the end of a log, each line so that it is no command to the runner.
-func tail(path string) string {
-	text, err := os.ReadFile(path)
-	if err != nil || len(text) == 0 {
-		return ""
-	}
-	const most = 8 << 10
-	if len(text) > most {
-		text = text[len(text)-most:]
-	}
-	var b strings.Builder
-	for _, line := range strings.FieldsFunc(string(text), func(r rune) bool { return r == '\n' || r == '\r' }) {
-		b.WriteString("  | " + strings.ReplaceAll(line, "##[", "## [") + "\n")
-	}
-	return b.String()
-}
-
-// whenCanceled has everything that was started end when the job is canceled
-// meanwhile. The function that it returns ends that.
-func (h *Hook) whenCanceled() (stop func()) {
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
-	done := make(chan struct{})
-	go func() {
-		select {
-		case s := <-signals:
-			h.cleanup()
-			os.Exit(128 + int(s.(syscall.Signal)))
-		case <-done:
-		}
-	}()
-	return func() {
-		signal.Stop(signals)
-		close(done)
-	}
-}
-
 // cleanup ends a job's sandboxes and removes its files; again, too.
 func (h *Hook) cleanup() error {
 	if h.state.Pod == "" {
-		return h.clear()
+		return nil
 	}
 	err := endAll(h.state.Pod + "-")
 	unpublish(h.publisherFile())
@@ -323,7 +313,7 @@ func (h *Hook) cleanup() error {
 
 // clear does so with what earlier jobs of this runner left behind.
 func (h *Hook) clear() error {
-	err := endAll(runnerPrefix(h.host.name))
+	err := endAll(h.host.prefix())
 	files, _ := filepath.Glob(filepath.Join(h.base(), "*", "publisher"))
 	unpublish(files...)
 	removeAll(h.base())
@@ -350,42 +340,4 @@ func Pause() int {
 	signal.Notify(signals, syscall.SIGTERM)
 	<-signals
 	return 0
-}
-
-// await waits until a service is ready: its health command succeeds, or, where
-// it has none, it runs.
-func (h *Hook) await(p *planned) error {
-	if !p.service || p.health.command == "" || p.health.none {
-		return nil
-	}
-	began, failures := time.Now(), 0
-	for {
-		l, err := h.find(p.id)
-		if err != nil {
-			return &problem.Problem{What: "service " + p.ContextName, Why: "it ended before it was ready"}
-		}
-		if l.run(p.health.timeout, "/bin/sh", "-c", p.health.command) == nil {
-			return nil
-		}
-		if time.Since(began) > p.health.startPeriod {
-			failures++
-		}
-		if failures >= p.health.retries {
-			return &problem.Problem{What: "service " + p.ContextName, Why: fmt.Sprintf("it is not ready: %q failed %d times", p.health.command, failures)}
-		}
-		// A service that becomes ready sooner is not kept waiting.
-		time.Sleep(min(p.health.interval, 100*time.Millisecond<<min(failures, 9)))
-	}
-}
-
-// run runs a command in a sandbox and forgets what it prints.
-func (l live) run(limit time.Duration, name string, args ...string) error {
-	cmd := l.instance.Command(name, args...)
-	cmd.Spec.Command.Entrypoint = nil
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	timer := time.AfterFunc(limit, func() { cmd.Kill() })
-	defer timer.Stop()
-	return cmd.Wait()
 }

@@ -6,18 +6,19 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 
 	"github.com/snug-sandbox/snug/images"
 	"github.com/snug-sandbox/snug/internal/problem"
 	"github.com/snug-sandbox/snug/spec"
+	"github.com/snug-sandbox/snug/userns"
 )
 
-// have has an image in the store, unpacked for the ids of the job. A registry's
-// credentials are for this pull alone.
-func (h *Hook) have(ref string, r *registry) error {
+// have has an image in the store, unpacked for the ids of the job. What somebody
+// put there is taken as it is. What a job pulled is asked for again: its name may
+// stand for another image by now, and who had no credentials for it has none.
+func (h *Hook) have(ref string, r *credentials) error {
 	if ref == "" {
 		return &problem.Problem{What: "image", Why: "it has no name"}
 	}
@@ -25,28 +26,65 @@ func (h *Hook) have(ref string, r *registry) error {
 	if err != nil {
 		return err
 	}
-	ids := images.Single
-	if bestMap() == "range" {
-		ids = images.Range
-	}
 	image, err := store.Use(ref)
-	if errors.Is(err, fs.ErrNotExist) {
+	if err == nil && byDigest(ref, image) {
+		image.Close()
+		return &problem.Problem{What: "image " + ref, Why: "a job's image is one of a name, which tells who may have it"}
+	}
+	if errors.Is(err, fs.ErrNotExist) || err == nil && isPulled(store, image) {
+		if image != nil {
+			image.Close()
+		}
 		if err := h.pull(ref, r); err != nil {
 			return err
 		}
-		image, err = store.Use(ref)
+		if image, err = store.Use(ref); err == nil {
+			err = markPulled(store, image)
+		}
 	}
 	if err != nil {
 		return err
 	}
 	defer image.Close()
+	ids := images.Single
+	if bestMap() == userns.MapRange {
+		ids = images.Range
+	}
 	if image.Has(ids) {
 		return nil
 	}
 	return h.image(nil, "convert", "--ids", string(ids), ref)
 }
 
-func (h *Hook) pull(ref string, r *registry) error {
+// byDigest reports whether an image was found by its digest, and not by a name of
+// the same letters.
+func byDigest(ref string, i *images.Image) bool {
+	digits := ref
+	if _, digest, ok := strings.Cut(ref, "sha256:"); ok {
+		digits = digest
+	}
+	return !strings.Contains(ref, "@") && strings.HasPrefix(i.Digest, "sha256:"+digits)
+}
+
+// pulledMark is a file that says of an image that a job pulled it.
+func pulledMark(s *images.Store, i *images.Image) string {
+	return filepath.Join(s.Dir(), "actions", i.Digest)
+}
+
+func isPulled(s *images.Store, i *images.Image) bool {
+	_, err := os.Stat(pulledMark(s, i))
+	return err == nil
+}
+
+func markPulled(s *images.Store, i *images.Image) error {
+	mark := pulledMark(s, i)
+	if err := os.MkdirAll(filepath.Dir(mark), 0o700); err != nil {
+		return err
+	}
+	return os.WriteFile(mark, nil, 0o600)
+}
+
+func (h *Hook) pull(ref string, r *credentials) error {
 	var env []string
 	if r != nil && r.Username != "" {
 		dir, err := os.MkdirTemp(h.dir(), "credentials-")
@@ -63,7 +101,7 @@ func (h *Hook) pull(ref string, r *registry) error {
 }
 
 // writeCredentials writes a config.json as Docker has it.
-func writeCredentials(dir, ref string, r *registry) error {
+func writeCredentials(dir, ref string, r *credentials) error {
 	auth := map[string]string{"auth": base64.StdEncoding.EncodeToString([]byte(r.Username + ":" + r.Password))}
 	servers := map[string]any{}
 	for _, name := range []string{r.ServerURL, strings.TrimPrefix(strings.TrimPrefix(r.ServerURL, "https://"), "http://")} {
@@ -86,33 +124,36 @@ func writeCredentials(dir, ref string, r *registry) error {
 
 // image calls "snug image".
 func (h *Hook) image(env []string, words ...string) error {
-	cmd := exec.Command(h.Snug, append([]string{"image"}, words...)...)
+	cmd := h.command(h.Snug, append([]string{"image"}, words...)...)
 	cmd.Env = append(os.Environ(), env...)
-	cmd.Stdout, cmd.Stderr = h.Out, h.Out
-	if err := cmd.Run(); err != nil {
-		return &problem.Problem{What: "image " + words[len(words)-1], Why: "snug image " + words[0] + " failed", Err: err}
-	}
-	return nil
+	return h.do(cmd, "image "+words[len(words)-1], "snug image "+words[0])
 }
 
-// pathOf is the PATH that an image gives its commands.
-func pathOf(ref string) string {
-	const usual = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+// config is what an image says of its command; nothing where it is not there.
+func config(ref string) images.Process {
 	store, err := images.Open("")
 	if err != nil {
-		return usual
+		return images.Process{}
 	}
 	image, err := store.Use(ref)
 	if err != nil {
-		return usual
+		return images.Process{}
 	}
 	defer image.Close()
-	for _, kv := range image.Config.Config.Env {
+	return image.Config.Config
+}
+
+// usualPath is the PATH where an image says nothing.
+const usualPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// pathOf is the PATH that an image gives its commands.
+func pathOf(ref string) string {
+	for _, kv := range config(ref).Env {
 		if p, ok := strings.CutPrefix(kv, "PATH="); ok {
 			return p
 		}
 	}
-	return usual
+	return usualPath
 }
 
 // isAlpine reports whether an image's programs need musl: the runner then brings
@@ -155,36 +196,4 @@ func readIn(dir, name string) (string, bool) {
 	}
 	text, err := root.ReadFile(name)
 	return string(text), err == nil
-}
-
-// builders can make an image of a Dockerfile with no root.
-var builders = []string{"buildah", "podman"}
-
-// build makes an image of a container action's Dockerfile, and returns its name.
-func (h *Hook) build(dockerfile string) (ref string, err error) {
-	tool := ""
-	for _, name := range builders {
-		if _, err := exec.LookPath(name); err == nil && tool == "" {
-			tool = name
-		}
-	}
-	if tool == "" {
-		return "", &problem.Problem{What: "Dockerfile " + dockerfile, Why: "Snug runs images and builds none, and no rootless builder is installed", Fix: "install buildah, or have the action use an image: image: docker://…"}
-	}
-	ref = "snug-action-" + newID(8) + ":latest"
-	archive := filepath.Join(h.dir(), "built.tar")
-	defer os.Remove(archive)
-	steps := [][]string{
-		{tool, "build", "-t", ref, "-f", dockerfile, filepath.Dir(dockerfile)},
-		{tool, "push", "--quiet", ref, "oci-archive:" + archive},
-		{h.Snug, "image", "import", "--quiet", "--tag", ref, archive},
-	}
-	for _, words := range steps {
-		cmd := exec.Command(words[0], words[1:]...)
-		cmd.Stdout, cmd.Stderr = h.Out, h.Out
-		if err := cmd.Run(); err != nil {
-			return "", &problem.Problem{What: "Dockerfile " + dockerfile, Why: strings.Join(words[:2], " ") + " failed", Err: err}
-		}
-	}
-	return ref, nil
 }

@@ -27,14 +27,6 @@ type options struct {
 	health                                            health
 }
 
-// health is how to find out that a service is ready.
-type health struct {
-	command                        string
-	interval, timeout, startPeriod time.Duration
-	retries                        int
-	none                           bool
-}
-
 // ignored are options that say what is so anyway, or nothing here. The value is
 // whether they take a word.
 var ignored = map[string]bool{
@@ -52,7 +44,6 @@ var letters = map[byte]string{
 // parseOptions reads a text of options as a shell would part it.
 func parseOptions(text string) (o options, err error) {
 	o.env = map[string]string{}
-	o.health = health{interval: 30 * time.Second, timeout: 30 * time.Second, retries: 3}
 	words, err := split(text)
 	if err != nil {
 		return o, refuse(text, err.Error())
@@ -198,7 +189,7 @@ func dockerSize(s string) string {
 
 func span(name, value string) (time.Duration, error) {
 	d, err := time.ParseDuration(value)
-	if err != nil || d <= 0 {
+	if err != nil || d < 0 {
 		return 0, refuse("--"+name+" "+value, "not a time")
 	}
 	return d, nil

@@ -79,12 +79,14 @@ func FuzzOptions(f *testing.F) {
 }
 
 func TestMappings(t *testing.T) {
-	for text, want := range map[string]mapping{"80": {0, 80}, "8080:80": {8080, 80}, "127.0.0.1:8080:80/tcp": {8080, 80}, ":80": {0, 80}} {
+	for text, want := range map[string]mapping{
+		"80": {0, 80, "tcp"}, "8080:80": {8080, 80, "tcp"}, "127.0.0.1:8080:80/tcp": {8080, 80, "tcp"}, ":80": {0, 80, "tcp"}, "53:53/UDP": {53, 53, "udp"}, "[::1]:8080:80": {8080, 80, "tcp"},
+	} {
 		if m, err := parseMapping(text); m != want || err != nil {
 			t.Errorf("%s: %+v, %v", text, m, err)
 		}
 	}
-	for _, text := range []string{"", "0", "80/udp", "x:80", "70000", "8080:"} {
+	for _, text := range []string{"", "0", "80/x", "80/", "x:80", "70000", "8080:"} {
 		if _, err := parseMapping(text); err == nil {
 			t.Errorf("%q is taken", text)
 		}

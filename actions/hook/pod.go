@@ -29,11 +29,12 @@ import (
 // insidePause is where this program is inside, to do nothing there.
 const insidePause = "/.snug-pause"
 
-// runnerPrefix begins the names of all sandboxes of one runner.
-func runnerPrefix(runner string) string {
-	h := fnv.New32a()
-	io.WriteString(h, runner)
-	return fmt.Sprintf("gha-%08x-", h.Sum32())
+// prefix begins the names of all sandboxes of one runner. Two may have the same
+// name, and do not have the same directory.
+func (h host) prefix() string {
+	sum := fnv.New32a()
+	io.WriteString(sum, h.name+"\x00"+h.temp)
+	return fmt.Sprintf("gha-%08x-", sum.Sum32())
 }
 
 // newID is n random bytes as hexadecimal digits.
@@ -72,20 +73,22 @@ func (h *Hook) startPod() error {
 	if err != nil {
 		return err
 	}
-	for i, mode := range modes {
-		err = h.startNet(mode)
-		if err == nil {
+	var refused error
+	for _, mode := range modes {
+		switch err := h.startNet(mode); {
+		case err == nil:
 			h.state.Shared = mode == netHost
-			if mode == netNone && len(modes) > 1 {
-				say(h.Out, "the job's containers reach each other, and nothing else: this version has no private network. SNUG_ACTIONS_NETWORK in the runner's .env chooses")
+			if refused != nil {
+				say(h.Out, "the job's containers reach each other and nothing else, as a private network cannot be had: %v. SNUG_ACTIONS_NETWORK in the runner's .env chooses", refused)
 			}
 			return nil
-		}
-		if i < len(modes)-1 && !errors.Is(err, errRefused) {
-			break
+		case !errors.Is(err, errRefused):
+			return err
+		default:
+			refused = err
 		}
 	}
-	return err
+	return refused
 }
 
 // modes are the networks to try, in order.
@@ -100,8 +103,14 @@ func (h *Hook) modes() ([]string, error) {
 	}
 }
 
-// errRefused is wrapped where snug would not run what was asked for.
+// errRefused is what snug says where it would not run what was asked for.
 var errRefused = errors.New("refused")
+
+// refusal is the text of such an error.
+type refusal struct{ *problem.Problem }
+
+func (r refusal) Is(target error) bool { return target == errRefused }
+func (r refusal) Unwrap() error        { return r.Problem }
 
 // startNet starts the sandbox that holds the network. Its command does nothing,
 // but for connections that it takes to ports inside.
@@ -140,7 +149,12 @@ func (h *Hook) startNet(mode string) error {
 		case <-ended:
 			outside.Close()
 			text, _ := os.ReadFile(log.Name())
-			return errors.Join(errRefused, &problem.Problem{What: "the network of the job", Why: strings.TrimSpace(string(text))})
+			return refusal{&problem.Problem{What: "the network of the job", Why: strings.TrimPrefix(strings.TrimSpace(string(text)), "snug: ")}}
+		case <-h.ctx.Done():
+			outside.Close()
+			cmd.Process.Kill()
+			<-ended
+			return h.canceled()
 		case <-deadline:
 			outside.Close()
 			cmd.Process.Kill()

@@ -29,6 +29,7 @@ import (
 	"regexp"
 
 	"github.com/snug-sandbox/snug/internal/problem"
+	"github.com/snug-sandbox/snug/internal/workflow"
 )
 
 // Commands.
@@ -60,9 +61,24 @@ type container struct {
 	EnvironmentVariables map[string]string `json:"environmentVariables"`
 	UserMountVolumes     []volume          `json:"userMountVolumes"`
 	SystemMountVolumes   []volume          `json:"systemMountVolumes"`
-	Registry             *registry         `json:"registry"`
+	Registry             *credentials      `json:"registry"`
 	PortMappings         []string          `json:"portMappings"`
-	PrependPath          []string          `json:"prependPath"`
+	PrependPath          list              `json:"prependPath"`
+}
+
+// list is a list of words; a word alone is taken for one of them.
+type list []string
+
+// UnmarshalJSON reads it.
+func (l *list) UnmarshalJSON(text []byte) error {
+	var one string
+	if json.Unmarshal(text, &one) == nil {
+		if *l = nil; one != "" {
+			*l = list{one}
+		}
+		return nil
+	}
+	return json.Unmarshal(text, (*[]string)(l))
 }
 
 type volume struct {
@@ -71,7 +87,7 @@ type volume struct {
 	ReadOnly bool   `json:"readOnly"`
 }
 
-type registry struct {
+type credentials struct {
 	Username  string `json:"username"`
 	Password  string `json:"password"`
 	ServerURL string `json:"serverUrl"`
@@ -87,7 +103,7 @@ type script struct {
 	EntryPoint           string            `json:"entryPoint"`
 	EntryPointArgs       []string          `json:"entryPointArgs"`
 	EnvironmentVariables map[string]string `json:"environmentVariables"`
-	PrependPath          []string          `json:"prependPath"`
+	PrependPath          list              `json:"prependPath"`
 	WorkingDirectory     string            `json:"workingDirectory"`
 }
 
@@ -97,6 +113,7 @@ type State struct {
 	Network   string            `json:"network,omitempty"`   // as job.container.network has it
 	Container string            `json:"container,omitempty"` // id of the job's container
 	Services  map[string]string `json:"services,omitempty"`  // ids of the services
+	Names     []string          `json:"names,omitempty"`     // that the containers know each other by
 	Map       string            `json:"map,omitempty"`       // of ids, that all of them share
 	Shared    bool              `json:"shared,omitempty"`    // they are in the host's network
 }
@@ -104,12 +121,12 @@ type State struct {
 // response is what the runner reads. Its context is left out where there is
 // neither a container nor a service.
 type response struct {
-	State    State    `json:"state"`
-	Context  *context `json:"context,omitempty"`
-	IsAlpine *bool    `json:"isAlpine,omitempty"`
+	State    State       `json:"state"`
+	Context  *jobContext `json:"context,omitempty"`
+	IsAlpine *bool       `json:"isAlpine,omitempty"`
 }
 
-type context struct {
+type jobContext struct {
 	Container *made  `json:"container,omitempty"`
 	Services  []made `json:"services"`
 }
@@ -193,8 +210,13 @@ type host struct {
 	workspace string // GITHUB_WORKSPACE, _work/REPOSITORY/REPOSITORY
 }
 
-func newHost(get func(string) string) (host, error) {
+// newHost reads it. A runner that does not say where its files are has its
+// responses among them.
+func newHost(get func(string) string, responseFile string) (host, error) {
 	h := host{name: get("RUNNER_NAME"), temp: get("RUNNER_TEMP"), workspace: get("GITHUB_WORKSPACE")}
+	if dir := filepath.Dir(responseFile); h.temp == "" && filepath.Base(dir) == "_runner_hook_responses" {
+		h.temp = filepath.Dir(dir)
+	}
 	if h.temp == "" {
 		return h, &problem.Problem{What: "RUNNER_TEMP", Why: "the runner did not say where its files are", Fix: "this is for a runner to call: snug actions install-hook DIR"}
 	}
@@ -218,7 +240,7 @@ func real(path string) string {
 	return path
 }
 
-// say writes a line for the log of the job.
+// say writes a line for the log of the job, which the runner takes for no command.
 func say(out io.Writer, format string, args ...any) {
-	fmt.Fprintf(out, "snug: %s\n", problem.Printable(fmt.Sprintf(format, args...)))
+	io.WriteString(out, workflow.Text(fmt.Sprintf("snug: %s\n", problem.Printable(fmt.Sprintf(format, args...)))))
 }

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -26,17 +26,21 @@ import (
 
 // mapping is a port of a container on the host.
 type mapping struct {
-	outside int // 0: any
-	inside  int
+	outside  int // 0: any
+	inside   int
+	protocol string // "tcp", "udp" or "sctp"
 }
 
 // parseMapping reads "80", "8080:80" or "127.0.0.1:8080:80", with "/tcp" after
 // it or not.
 func parseMapping(text string) (m mapping, err error) {
-	ports, protocol, _ := strings.Cut(text, "/")
+	ports, protocol, ok := strings.Cut(text, "/")
 	bad := func(why string) error { return &problem.Problem{What: "ports: " + text, Why: why} }
-	if protocol != "" && protocol != "tcp" {
-		return m, bad("only ports of tcp are published")
+	if m.protocol = strings.ToLower(protocol); !ok {
+		m.protocol = "tcp"
+	}
+	if !slices.Contains([]string{"tcp", "udp", "sctp"}, m.protocol) {
+		return m, bad("not a protocol: tcp, udp or sctp")
 	}
 	parts := strings.Split(ports, ":")
 	if m.inside, err = strconv.Atoi(parts[len(parts)-1]); err != nil || m.inside < 1 || m.inside > 65535 {
@@ -60,7 +64,10 @@ func (h *Hook) ports(texts []string, open bool) (map[string]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		if open {
+		switch {
+		case open && m.protocol != "tcp":
+			return nil, &problem.Problem{What: "ports: " + text, Why: "only ports of tcp lead to a job whose steps run outside of containers", Fix: "container: of the job, whose steps reach every port of its services by their names"}
+		case open:
 			if err := h.listen(&m); err != nil {
 				return nil, err
 			}
@@ -75,7 +82,7 @@ func (h *Hook) ports(texts []string, open bool) (map[string]string, error) {
 
 // listen opens a port of the host's loopback.
 func (h *Hook) listen(m *mapping) error {
-	l, err := net.Listen("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(m.outside)))
+	l, port, err := listenLocal(m.outside)
 	if err != nil {
 		p := &problem.Problem{What: fmt.Sprintf("ports: %d:%d", m.outside, m.inside), Why: err.Error(), Err: err}
 		switch {
@@ -86,14 +93,10 @@ func (h *Hook) listen(m *mapping) error {
 		}
 		return p
 	}
-	f, err := l.(*net.TCPListener).File()
-	if err != nil {
-		return err
-	}
-	m.outside = l.Addr().(*net.TCPAddr).Port
-	h.listeners = append(h.listeners, f)
+	m.outside = port
+	h.listeners = append(h.listeners, l)
 	h.targets = append(h.targets, strconv.Itoa(m.inside))
-	return l.Close()
+	return nil
 }
 
 // publish starts the process that accepts connections, if there are any to be
@@ -143,48 +146,29 @@ func endPublisher(text string) {
 	}
 }
 
-func socketPair() (a, b *os.File, err error) {
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return nil, nil, err
-	}
-	return os.NewFile(uintptr(fds[0]), "inside"), os.NewFile(uintptr(fds[1]), "outside"), nil
-}
-
 // Publish accepts connections on the listeners from descriptor 4 up, and hands
 // them to the socket at 3 for the ports that targets name. It ends with the
 // other side.
 func Publish(targets []string) int {
-	conn, err := net.FileConn(os.NewFile(3, "forwarder"))
-	if err != nil {
-		return 1
-	}
-	other := conn.(*net.UnixConn)
+	other := inherited(3)
 	for i, target := range targets {
 		port, err := strconv.ParseUint(target, 10, 16)
 		if err != nil {
 			return 1
 		}
-		l, err := net.FileListener(os.NewFile(uintptr(4+i), "listener"))
-		if err != nil {
-			return 1
-		}
-		go accept(l, other, uint16(port))
+		go handOver(inherited(4+i), other, uint16(port))
 	}
 	other.Read(make([]byte, 1)) // nothing is sent: its end is
 	return 0
 }
 
-func accept(l net.Listener, other *net.UnixConn, port uint16) {
+func handOver(l, other *os.File, port uint16) {
 	for {
-		c, err := l.Accept()
+		c, err := accept(l)
 		if err != nil {
 			return
 		}
-		if f, err := c.(*net.TCPConn).File(); err == nil {
-			other.WriteMsgUnix(binary.BigEndian.AppendUint16(nil, port), unix.UnixRights(int(f.Fd())), nil)
-			f.Close()
-		}
+		send(other, binary.BigEndian.AppendUint16(nil, port), c)
 		c.Close()
 	}
 }
@@ -192,50 +176,33 @@ func accept(l net.Listener, other *net.UnixConn, port uint16) {
 // Forward connects what comes on the socket at descriptor 4 to ports inside, and
 // stays when nothing comes any more: the job's network is held by it.
 func Forward() int {
-	if conn, err := net.FileConn(os.NewFile(4, "publisher")); err == nil {
-		receive(conn.(*net.UnixConn))
-	}
-	return Pause()
-}
-
-func receive(from *net.UnixConn) {
+	from := inherited(4)
 	for {
-		port, oob := make([]byte, 2), make([]byte, unix.CmsgSpace(4))
-		n, oobn, _, _, err := from.ReadMsgUnix(port, oob)
-		if err != nil || n == 0 {
-			return
-		}
-		messages, err := unix.ParseSocketControlMessage(oob[:oobn])
-		if err != nil || len(messages) != 1 {
-			continue
-		}
-		fds, err := unix.ParseUnixRights(&messages[0])
-		if err != nil || len(fds) != 1 {
-			continue
-		}
-		f := os.NewFile(uintptr(fds[0]), "connection")
-		c, err := net.FileConn(f)
-		f.Close()
-		if err == nil {
-			go join(c, binary.BigEndian.Uint16(port))
+		port, files, err := receive(from, 1)
+		switch {
+		case err == nil && len(port) == 2:
+			go join(files[0], int(binary.BigEndian.Uint16(port)))
+		case errors.Is(err, os.ErrInvalid):
+		default:
+			return Pause()
 		}
 	}
 }
 
 // join copies between a connection and a port inside, until both are at their
 // end.
-func join(a net.Conn, port uint16) {
+func join(a *os.File, port int) {
 	defer a.Close()
-	b, err := net.Dial("tcp", net.JoinHostPort("localhost", strconv.Itoa(int(port))))
+	b, err := dial(localhost(port)...)
 	if err != nil {
 		return
 	}
 	defer b.Close()
 	var both sync.WaitGroup
-	for _, way := range [][2]net.Conn{{a, b}, {b, a}} {
+	for _, way := range [][2]*os.File{{a, b}, {b, a}} {
 		both.Go(func() {
 			io.Copy(way[0], way[1])
-			way[0].(*net.TCPConn).CloseWrite()
+			control(way[0], func(fd int) { unix.Shutdown(fd, unix.SHUT_WR) })
 		})
 	}
 	both.Wait()

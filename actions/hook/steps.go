@@ -6,6 +6,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -49,7 +50,7 @@ func (h *Hook) script(r request) (int, error) {
 // stepEnv is the environment of a step: that of the container, the step's own
 // over it, and what the runner puts in front of PATH.
 func stepEnv(e process.Env, s script) []string {
-	path := "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+	path := usualPath
 	vars := map[string]string{}
 	for _, kv := range e.Environ(nil, process.Identity{}, false, s.WorkingDirectory) {
 		name, value, _ := strings.Cut(kv, "=")
@@ -67,7 +68,7 @@ func stepEnv(e process.Env, s script) []string {
 	vars["PATH"] = prepend(s.PrependPath, path)
 	var list []string
 	for _, k := range slices.Sorted(maps.Keys(vars)) {
-		if k != "" && vars[k] != "" || s.EnvironmentVariables[k] == vars[k] {
+		if k != "" && !strings.ContainsAny(k, "=\x00") {
 			list = append(list, k+"="+vars[k])
 		}
 	}
@@ -104,48 +105,32 @@ func (h *Hook) container(r request) (code int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	if h.state.Pod == "" {
-		// A job without containers, but for this one.
-		h.state.Pod = runnerPrefix(h.host.name) + newID(6)
+	alone := h.state.Pod == "" // a job without containers, but for this one
+	if alone {
+		h.state.Pod = h.host.prefix() + newID(6)
 		defer h.cleanup()
-		if err := h.makeDir(); err != nil {
-			return 0, err
-		}
-		if err := h.startPod(); err != nil {
-			return 0, err
-		}
 	}
 	if err := h.makeDir(); err != nil {
 		return 0, err
 	}
-	if c.Dockerfile != "" {
-		if c.Image, err = h.build(c.Dockerfile); err != nil {
+	if alone {
+		if err := h.startPod(); err != nil {
 			return 0, err
 		}
-	} else if err := h.have(c.Image, c.Registry); err != nil {
+	}
+	forget, err := h.provide(&c)
+	if err != nil {
 		return 0, err
 	}
-	var names []string
-	for name := range h.state.Services {
-		names = append(names, name)
-	}
+	defer forget()
 	f, err := h.handIn(c.EntryPointArgs, c.EnvironmentVariables)
 	if err != nil {
 		return 0, err
 	}
-	b := h.newBox(&c, o, newID(32), names)
+	b := h.newBox(&c, o, newID(32))
 	b.Mounts = append(b.Mounts, f.mounts...)
-	cmd, n, err := b.cmd()
-	if err != nil {
-		return 0, err
-	}
-	defer n.Close()
-	lock, err := b.register(cmd, n, func() {})
-	if err != nil {
-		return 0, err
-	}
-	defer lock.Release()
-	code, err = h.run(cmd)
+	h.tellUnheld(b, c.Image)
+	code, err = h.runBox(b)
 	if handed := f.handOut(); err == nil {
 		err = handed
 	}
@@ -153,6 +138,38 @@ func (h *Hook) container(r request) (code int, err error) {
 		err = respond(r.ResponseFile, struct{}{})
 	}
 	return code, err
+}
+
+// provide has the image of a container there, which is built where there is none
+// to be had. The function that it returns forgets one that was.
+func (h *Hook) provide(c *container) (forget func(), err error) {
+	if c.Image != "" || c.Dockerfile == "" {
+		return func() {}, h.have(c.Image, c.Registry)
+	}
+	c.Image, err = h.build(c.Dockerfile)
+	return func() { h.forget(c.Image) }, err
+}
+
+// runBox runs a container with the streams of the hook.
+func (h *Hook) runBox(b box) (int, error) {
+	cmd, n, err := b.cmd()
+	if err != nil {
+		return 0, err
+	}
+	defer n.Close()
+	lock, err := b.register(cmd, n, func() {
+		if h.canceled() != nil { // before the command could hear of it
+			go cmd.Kill()
+		}
+	})
+	if err != nil {
+		return 0, err
+	}
+	defer lock.Release()
+	if err := h.canceled(); err != nil {
+		return 0, err
+	}
+	return h.run(cmd)
 }
 
 // files are those of _work/_temp that a step gets: its script, and the files
@@ -172,27 +189,47 @@ const (
 // maxCommands is how much of such a file comes back.
 const maxCommands = 8 << 20
 
-// handIn copies what a step names below _work/_temp into the job's own
-// directory.
+// handIn copies what a step names below _work/_temp into the job's own directory:
+// its script, a word of the command, and the files of its outputs, which are
+// values of its environment.
 func (h *Hook) handIn(words []string, env map[string]string) (f files, err error) {
-	paths := slices.Clone(words)
-	for _, v := range env {
-		paths = append(paths, v)
+	temp, commands := filepath.Join(h.dir(), "temp"), filepath.Join(h.dir(), "commands")
+	for _, name := range scripts(words) {
+		if err := f.take(h.host.temp, temp, name); err != nil {
+			return f, err
+		}
 	}
-	for _, p := range paths {
-		if rel, ok := strings.CutPrefix(path.Clean(p), insideTemp+"/"); ok {
-			if err := f.take(h.host.temp, filepath.Join(h.dir(), "temp"), rel); err != nil {
+	for _, value := range env {
+		if name, ok := strings.CutPrefix(path.Clean(value), insideTemp+"/"+fileCommands+"/"); ok {
+			if err := f.take(h.host.temp, temp, path.Join(fileCommands, name)); err != nil {
 				return f, err
 			}
 		}
-		if rel, ok := strings.CutPrefix(path.Clean(p), insideFileCommands+"/"); ok {
-			if err := f.take(filepath.Join(h.host.temp, fileCommands), filepath.Join(h.dir(), "commands"), rel); err != nil {
+		if name, ok := strings.CutPrefix(path.Clean(value), insideFileCommands+"/"); ok {
+			if err := f.take(filepath.Join(h.host.temp, fileCommands), commands, name); err != nil {
 				return f, err
 			}
-			f.mounts = []mounts.Mount{{Type: mounts.Bind, Source: filepath.Join(h.dir(), "commands"), Target: insideFileCommands, Writable: true}}
+			f.mounts = []mounts.Mount{{Type: mounts.Bind, Source: commands, Target: insideFileCommands, Writable: true}}
 		}
 	}
 	return f, nil
+}
+
+// ofTheRunner is how the runner names a script that it writes.
+var ofTheRunner = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(\.\w+)?$`)
+
+// scripts are the files of _temp that words name. A workflow has a say in the words
+// (shell:): beside a script of the runner's own it gets no other file.
+func scripts(words []string) (list []string) {
+	for _, w := range words {
+		if name, ok := strings.CutPrefix(path.Clean(w), insideTemp+"/"); ok && !strings.Contains(name, "/") {
+			list = append(list, name)
+		}
+	}
+	if slices.ContainsFunc(list, ofTheRunner.MatchString) {
+		list = slices.DeleteFunc(list, func(name string) bool { return !ofTheRunner.MatchString(name) })
+	}
+	return list
 }
 
 // take copies one file, if it is there. The job may have put links where the

@@ -19,7 +19,7 @@ import (
 var programs string
 
 func TestMain(m *testing.M) {
-	programs = kerneltest.Programs("SNUG_TEST_PROGRAMS", "../snug", ".", "../snug-image")
+	programs = kerneltest.Programs("SNUG_TEST_PROGRAMS", "../snug", ".", "../snug-image", "../snug-net")
 	kerneltest.Main(m)
 }
 
@@ -49,9 +49,11 @@ func act(t *testing.T, workflow string) string {
 	}
 	for _, line := range [][]string{
 		{"git", "init", "-q", "-b", "main"}, {"git", "add", "-A"}, {"git", "commit", "-q", "-m", "one"}, {"git", "remote", "add", "origin", "https://github.com/owner/repository"},
-		{"snug", "image", "import", "--quiet", "--format", "rootfs", "--tag", "test-image", image(t, dir)},
 	} {
 		execute(t, repository, env, line...)
+	}
+	if workflow == "inputs" {
+		execute(t, repository, env, "snug", "image", "import", "--quiet", "--format", "rootfs", "--tag", "test-image", image(t, dir))
 	}
 	words := []string{
 		program, "push", "-P", "ubuntu-latest=-self-hosted", "--no-cache-server", "-W", ".github/workflows/" + workflow + ".yml", "-e", home + "/event.json",

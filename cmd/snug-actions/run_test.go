@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -98,5 +99,122 @@ func TestHostSetup(t *testing.T) {
 	// AppArmor forbids nothing here, so that there is nothing to ask sudo for.
 	if text, err := os.ReadFile(fake + "/log"); err == nil {
 		t.Errorf("sudo was asked for %s", text)
+	}
+}
+
+// bareJob is a job on a machine that makes no namespaces, with a checkout whose
+// credentials are in it.
+func bareJob(t *testing.T, more ...string) (dir string, do func() (out string, code int)) {
+	t.Helper()
+	kerneltest.Require(t, "landlock")
+	dir, env := job(t, more...)
+	header := "[http \"https://github.com/\"]\n\textraheader = AUTHORIZATION: basic s3cr3t\n"
+	write(t, dir+"/workspace/.git/config", "[core]\n\tbare = false\n"+header)
+	write(t, dir+"/workspace/old", "as it was\n")
+	write(t, dir+"/workspace/gone", "soon\n")
+	write(t, dir+"/home/.netrc", "s3cr3t")
+	write(t, dir+"/temp/git-credentials-1.config", header)
+	return dir, func() (string, int) {
+		cmd := exec.Command("unshare", "-U", filepath.Join(programs, "snug"), "actions", "run") // without a map of ids no further namespace gets one
+		cmd.Env = append(env, "INPUT_HOST_SETUP=none", "OUTER="+dir)
+		out, _ := cmd.CombinedOutput()
+		return string(out), cmd.ProcessState.ExitCode()
+	}
+}
+
+// TestWithoutNamespaces holds that a step which asks for it runs with Landlock
+// and the filter alone, and gets no more of the job's trust than with all.
+func TestWithoutNamespaces(t *testing.T) {
+	dir, do := bareJob(t, "INPUT_WITHOUT_NAMESPACES=landlock", "INPUT_PERSIST=kept/**\nold", "INPUT_OUTPUTS=answer", "INPUT_SECRETS=TOKEN=of the step", "INPUT_ENV=OUTER", "TOPSECRET=s3cr3t", `INPUT_RUN=
+set -e
+cat old; rm gone
+test "$(cat "$TOKEN_FILE")" = "of the step"
+mkdir kept; echo new >kept/file; echo changed >old; echo rubbish >rubbish
+echo answer=42 >>"$GITHUB_OUTPUT"; echo LD_PRELOAD=x >>"$GITHUB_ENV"
+! grep -rs s3cr3t . "$HOME" /proc/self/environ
+for f in workspace/old workspace/.git/config home/.netrc temp/git-credentials-1.config; do ! cat "$OUTER/$f" 2>/dev/null; done
+! touch "$OUTER/workspace/planted" "$OUTER/home/planted" 2>/dev/null
+! sh -c 'exec 3<>/dev/tcp/127.0.0.1/22' 2>/dev/null
+echo "::error::planted"
+sleep 4244 &
+`)
+	out, code := do()
+	if code != 1 || !strings.Contains(out, "| as it was\n") || !strings.Contains(out, "| ::error::planted\n") || strings.Contains(out, "s3cr3t") {
+		t.Errorf("%d: %s", code, out)
+	}
+	if !strings.Contains(out, "::notice title=Snug::this machine makes no namespaces") {
+		t.Errorf("that there is no more is not told: %s", out)
+	}
+	for name, want := range map[string]string{"old": "changed\n", "kept/file": "new\n", "gone": "soon\n", "rubbish": "", "planted": ""} {
+		if text, _ := os.ReadFile(filepath.Join(dir, "workspace", name)); string(text) != want {
+			t.Errorf("%s holds %q, want %q", name, text, want)
+		}
+	}
+	if text, _ := os.ReadFile(dir + "/workspace/.git/config"); !strings.Contains(string(text), "s3cr3t") {
+		t.Errorf("the checkout's own configuration was changed: %s", text)
+	}
+	if text, _ := os.ReadFile(dir + "/output"); !strings.Contains(string(text), "answer<<") || !strings.Contains(string(text), `["gone","kept","kept/file","old","rubbish"]`) {
+		t.Errorf("%s", text)
+	}
+	if text, _ := os.ReadFile(dir + "/summary"); !strings.Contains(string(text), "Without namespaces") {
+		t.Errorf("%s", text)
+	}
+	if list := left(t, dir); len(list) > 0 {
+		t.Errorf("left behind: %q", list)
+	}
+}
+
+// What cannot be held then is refused, and so is everything where nobody asked.
+func TestWhatNeedsNamespaces(t *testing.T) {
+	for _, c := range []struct{ input, says string }{
+		{"INPUT_NETWORK=allowlist", "input network: allowlist needs namespaces"},
+		{"INPUT_ROOTFS=some-image", "input rootfs: an image needs namespaces"},
+		{"INPUT_WORKSPACE=ro", "input workspace: ro leaves the credentials"},
+		{"INPUT_WORKSPACE=rw", "input workspace: rw leaves .git open"},
+		{"INPUT_WITHOUT_NAMESPACES=fail", "::error title=Snug::"},
+	} {
+		dir, do := bareJob(t, "INPUT_WITHOUT_NAMESPACES=landlock", "INPUT_RUN=touch ran", "INPUT_PROFILE=ci-node", c.input)
+		if out, code := do(); code != 125 || !strings.Contains(out, c.says) {
+			t.Errorf("%s: %d: %s", c.input, code, out)
+		}
+		if _, err := os.Stat(dir + "/workspace/ran"); err == nil {
+			t.Errorf("%s: the step ran", c.input)
+		}
+	}
+}
+
+// TestTheMarksHoldEverything takes the output of a step apart as a runner does:
+// between the marks that stop and resume commands there is nothing but lines of
+// the step, each of them harmless, and the second mark is a line of its own.
+func TestTheMarksHoldEverything(t *testing.T) {
+	_, env := job(t, "INPUT_FAIL_ON=never", "INPUT_RUN="+`
+cat /proc/1/cmdline /proc/self/environ | grep -ao 'snug-[0-9a-f]*' | sed 's/.*/::&::/'
+echo "::stop-commands::mine"; echo "::mine::"; echo "::snug-00000000000000000000000000000000::" >&2
+for i in 1 2 3; do printf '::error'; printf '::planted\n::warn' >&2; printf '::x\n'; printf 'ing::planted\n' >&2; done
+head -c 70000 /dev/zero | tr '\0' ' '; echo "::error::planted"
+echo LD_PRELOAD=x >>"$GITHUB_ENV"
+printf '##[error]planted without an end ::'
+`)
+	cmd := exec.Command(filepath.Join(programs, "snug"), "actions", "run")
+	var out, other bytes.Buffer
+	cmd.Env, cmd.Stdout, cmd.Stderr = env, &out, &other
+	if err := cmd.Run(); err != nil || other.Len() > 0 {
+		t.Fatalf("%v: %s%s", err, out.String(), other.String())
+	}
+	lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
+	token, ok := strings.CutPrefix(lines[0], "::stop-commands::")
+	end := slices.Index(lines, "::"+token+"::")
+	if !ok || len(token) < 32 || end < 10 {
+		t.Fatalf("the marks are not there: %s", out.String())
+	}
+	for _, line := range lines[1:end] {
+		if !strings.HasPrefix(line, "| ") || strings.Contains(line, "##[") || strings.Contains(line, token) || strings.ContainsAny(line, "\r") {
+			t.Errorf("between the marks: %q", line)
+		}
+	}
+	for _, line := range lines[end+1:] {
+		if !strings.HasPrefix(line, "::warning title=Snug") {
+			t.Errorf("after the marks: %q", line)
+		}
 	}
 }

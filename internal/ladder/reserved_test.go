@@ -19,7 +19,7 @@ var reserved = []struct {
 	{"plugin", "", false, "no code is loaded at run time"},
 	{"os/exec", ". cmd/snug cmd/snug-desktop internal/netdriver doctor actions actions/hook bench internal/kerneltest scripts/testreport", true, "other programs are started by newuidmap's caller, for Snug's own helpers and by the check-up only"},
 	{"net/http", "cmd/snug-image", true, "it makes every start slower; only the helper for images speaks it"},
-	{"net", "cmd/snug-image cmd/snug-net internal/usernet internal/netdriver cmd/snug-desktop actions/hook internal/wayland internal/pulse", true, "it makes every start slower; only helpers need it"},
+	{"net", "cmd/snug-image cmd/snug-net internal/usernet internal/netdriver cmd/snug-desktop internal/wayland internal/pulse", true, "it makes every start slower; only helpers need it"},
 	{"github.com/google/go-containerregistry", "cmd/snug-image", true, "registries are the helper's"},
 	{"gvisor.dev/gvisor", "internal/usernet", true, "it makes every start slower; the stack is the helper's"},
 	{"golang.org/x/net", "internal/usernet", true, "the domain name system is the helper's"},

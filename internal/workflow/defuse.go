@@ -1,8 +1,9 @@
-package actions
+package workflow
 
 import (
 	"bytes"
 	"io"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 )
@@ -104,10 +105,24 @@ func (d *Defuser) Close() error {
 	return err
 }
 
+// Text returns words of Snug's own, with names that others chose in them, so that
+// no line is a command. What was none stays as it is.
+func Text(s string) string {
+	var out strings.Builder
+	for line := range strings.Lines(strings.ReplaceAll(s, "\r", "\n")) {
+		safe, _ := defuse([]byte(line))
+		if opens(safe) {
+			out.WriteString(prefix)
+		}
+		out.Write(safe)
+	}
+	return out.String()
+}
+
 // defuse puts a space into each "##[" of a line, and tells whether the line
 // would have been a command.
 func defuse(line []byte) (safe []byte, was bool) {
-	was = bytes.HasPrefix(bytes.TrimLeftFunc(line, blank), []byte("::"))
+	was = opens(line)
 	hashes, copied := 0, 0
 	for i := 0; i < len(line); {
 		r, size := utf8.DecodeRune(line[i:])
@@ -128,10 +143,17 @@ func defuse(line []byte) (safe []byte, was bool) {
 	return append(safe, line[copied:]...), was
 }
 
+// opens reports whether a line begins as a command does.
+func opens(line []byte) bool {
+	first := bytes.TrimLeftFunc(line, blank)
+	return bytes.HasPrefix(first, []byte(":")) && bytes.HasPrefix(bytes.TrimLeftFunc(first[1:], ignored), []byte(":"))
+}
+
 func blank(r rune) bool { return unicode.IsSpace(r) || ignored(r) }
 
 // ignored reports whether comparing texts by the rules of a language skips r:
-// controls, formats, and marks that stand for nothing by themselves.
+// controls, formats, marks that stand for nothing by themselves, and what is no
+// character at all.
 func ignored(r rune) bool {
-	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Mn, unicode.Me, unicode.Other_Default_Ignorable_Code_Point) && r != '\t'
+	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.M, unicode.Other_Default_Ignorable_Code_Point, unicode.Noncharacter_Code_Point) && r != '\t'
 }

@@ -1,4 +1,4 @@
-package actions
+package workflow
 
 import (
 	"bytes"
@@ -27,7 +27,7 @@ func runnerLines(out string) []string {
 
 // skippable are runes that a comparison by the rules of a language may skip.
 func skippable(r rune) rune {
-	if r != '\t' && (unicode.Is(unicode.Cc, r) || unicode.In(r, unicode.Cf, unicode.Mn, unicode.Me)) {
+	if r != '\t' && (unicode.Is(unicode.Cc, r) || unicode.In(r, unicode.Cf, unicode.M, unicode.Other_Default_Ignorable_Code_Point, unicode.Noncharacter_Code_Point)) {
 		return -1
 	}
 	return r
@@ -59,7 +59,15 @@ func TestOracleFindsCommands(t *testing.T) {
 	}
 }
 
-// run pushes parts through a Defuser.
+func TestCommandIsOneLine(t *testing.T) {
+	c := Command{"error", [][2]string{{"file", "a:b,c"}, {"line", ""}, {"title", "x\n::y"}}, "50%\r\n::set-env name=a::b"}
+	const want = "::error file=a%3Ab%2Cc,title=x%0A%3A%3Ay::50%25%0D%0A::set-env name=a::b"
+	if c.String() != want {
+		t.Errorf("%s\nwant %s", c, want)
+	}
+}
+
+// defused pushes parts through a Defuser.
 func defused(t testing.TB, parts ...string) (string, *Defuser) {
 	t.Helper()
 	var out bytes.Buffer
@@ -121,20 +129,70 @@ func TestLongLinesComeInParts(t *testing.T) {
 	}
 }
 
+// TestNoRuneHidesACommand tries every rune that says nothing by itself before,
+// within and after the marks of a command.
+func TestNoRuneHidesACommand(t *testing.T) {
+	tried := 0
+	for r := rune(0); r <= unicode.MaxRune; r++ {
+		if skippable(r) >= 0 && !unicode.IsSpace(r) && r%4999 != 0 {
+			continue
+		}
+		tried++
+		s := string(r)
+		text := s + "::error::x\n:" + s + ":error::x\n" + s + "##[error]x\n#" + s + "#[error]x\n##" + s + "[error]x\na " + s + "#" + s + "#" + s + "[" + s + "error]x"
+		out, _ := defused(t, text)
+		for _, line := range runnerLines(out) {
+			if isCommand(line) {
+				t.Fatalf("%U: %q is a command", r, line)
+			}
+		}
+	}
+	if tried < 1000 {
+		t.Errorf("%d runes were tried", tried)
+	}
+}
+
+func TestText(t *testing.T) {
+	for in, want := range map[string]string{
+		"": "", "snug: it failed\n": "snug: it failed\n", "no end": "no end", "::error::x\n": "| ::error::x\n", "a\r::error::x": "a\n| ::error::x", "image ##[error]x: no": "image ## [error]x: no",
+		" \u200b:\u200b:x::y": "|  \u200b:\u200b:x::y",
+	} {
+		if got := Text(in); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+}
+
+// FuzzText holds the same of words of Snug's own.
+func FuzzText(f *testing.F) {
+	f.Add("a\r::error::x\n##[error]y")
+	f.Fuzz(func(t *testing.T, text string) {
+		for _, line := range runnerLines(Text(text)) {
+			if isCommand(line) {
+				t.Fatalf("%q is a command, of %q", line, text)
+			}
+		}
+	})
+}
+
 // FuzzDefuse holds that no line which a step prints is a command to the runner,
-// and that nothing of it is lost.
+// and that nothing of it is lost, wherever what it writes to one stream comes
+// between two writes to the other.
 func FuzzDefuse(f *testing.F) {
 	for _, seed := range []string{
 		"::error::x", "\r::error::x", "##[error]x", "a##[b]", "#\u200b#[x]", "\u2028::a::", "\x0b::a::", "::stop-commands::x", "\xff::a::\xfe", "  ::a::b", "##\n[a]",
-		"\ufeff::a::", "##\x1b[1m[error]",
+		"\ufeff::a::", "##\x1b[1m[error]", "\xff\xfe:\x00:\x00a\x00:\x00:\x00", "\x85::a::", "\u0085::a::", "\u2029##[a]", "\t::a::b", "\x00::a::b", "::snug-0123::", "\f\v ::a::b", "#\U0001d165#[a]",
 	} {
-		f.Add(seed, 3)
+		f.Add(seed, "", 3)
+		f.Add(seed, "::b::", 1)
+		f.Add("#\n:", seed, 1)
 	}
-	f.Fuzz(func(t *testing.T, text string, at int) {
-		if at = max(0, min(at, len(text))); len(text) > 3*longest {
+	f.Fuzz(func(t *testing.T, text, other string, at int) {
+		if at = max(0, min(at, len(text))); len(text)+len(other) > 3*longest {
 			t.Skip("long lines have a test of their own")
 		}
-		out, _ := defused(t, text[:at], text[at:])
+		out, _ := defused(t, text[:at], other, text[at:])
+		text = text[:at] + other + text[at:]
 		for _, line := range runnerLines(out) {
 			if isCommand(line) {
 				t.Fatalf("%q is a command, of %q", line, text)

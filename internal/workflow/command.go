@@ -1,15 +1,15 @@
-package actions
+// Package workflow is about the lines that a runner of GitHub Actions takes for
+// commands: "::name key=value::data" at the beginning of a line, and
+// "##[name key=value]data" anywhere in it (actions/runner, ActionCommand.cs).
+// It writes them, and keeps others from doing so.
+package workflow
 
 import (
 	"fmt"
 	"strings"
 )
 
-// The runner reads commands from what a step prints: "::name key=value::data" at
-// the beginning of a line, and "##[name key=value]data" anywhere in it
-// (actions/runner, ActionCommand.cs).
-
-// Command is a workflow command that this package itself prints.
+// Command is a workflow command that Snug itself prints.
 type Command struct {
 	Name       string
 	Properties [][2]string // in this order; those without a value are left out
