@@ -14,6 +14,7 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"github.com/snug-sandbox/snug/internal/problem"
+	"github.com/snug-sandbox/snug/network"
 )
 
 // Places inside the sandbox.
@@ -28,9 +29,14 @@ var fileCommands = [][2]string{
 	{"GITHUB_OUTPUT", "output"}, {"GITHUB_ENV", "env"}, {"GITHUB_PATH", "path"}, {"GITHUB_STATE", "state"}, {"GITHUB_STEP_SUMMARY", "summary"},
 }
 
-// alwaysDenied are the metadata services of clouds, link-local addresses among
-// them, and what Azure's machines speak to their host by.
-var alwaysDenied = []string{"169.254.0.0/16", "168.63.129.16", "fe80::/10", "fd00:ec2::254"}
+// alwaysDenied are link-local addresses and others that clouds have the keys of
+// their machines at: a step reaches them by no list.
+func alwaysDenied() (list []string) {
+	for _, p := range network.Closed {
+		list = append(list, p.String())
+	}
+	return list
+}
 
 // table is a table of a profile.
 type table = map[string]any
@@ -312,9 +318,9 @@ func (s *step) network() table {
 	case s.Network == "none":
 		return table{"mode": "none"}
 	case s.Egress == "audit":
-		return table{"mode": "private", "deny": alwaysDenied}
+		return table{"mode": "private", "deny": alwaysDenied()}
 	}
-	return table{"mode": "private", "allow": s.allowed(), "deny": alwaysDenied}
+	return table{"mode": "private", "allow": s.allowed(), "deny": alwaysDenied()}
 }
 
 func (s *step) allowed() []string {

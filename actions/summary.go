@@ -2,11 +2,14 @@ package actions
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/snug-sandbox/snug/network"
 )
 
 // Sizes of the job summary. The runner takes 1 MiB of a step; Mermaid draws
@@ -168,12 +171,17 @@ func (r *runner) changed(b *strings.Builder) {
 // paste is what the workflow and the profile could say after this run.
 func (r *runner) paste(b *strings.Builder) {
 	var with, profile strings.Builder
-	if hosts := r.hostsToPaste(); len(hosts) > 0 {
+	reached, refused := r.hostsToPaste()
+	if len(reached)+len(refused) > 0 {
 		with.WriteString("network: allowlist\nallowed-hosts: |\n")
 		profile.WriteString("[network]\nmode = \"private\"\nallow = [\n")
-		for _, h := range hosts {
+		for _, h := range reached {
 			with.WriteString("  " + h + "\n")
 			profile.WriteString("  " + strconv.Quote(h) + ",\n")
+		}
+		for _, h := range refused {
+			with.WriteString("  # refused: " + h + "\n")
+			profile.WriteString("  # refused: " + strconv.Quote(h) + ",\n")
 		}
 		profile.WriteString("]\n\n")
 	}
@@ -197,16 +205,29 @@ func (r *runner) paste(b *strings.Builder) {
 	b.WriteString("Into the profile\n\n" + fence("toml", profile.String()) + "\n</details>\n")
 }
 
-// hostsToPaste are the destinations that were reached or asked for.
-func (r *runner) hostsToPaste() []string {
-	var list []string
+// hostsToPaste are the destinations that were reached, and those that were asked
+// for in vain: whether these are meant is for people to say. What no list opens is
+// in neither.
+func (r *runner) hostsToPaste() (reached, refused []string) {
 	for _, c := range r.report.Egress {
-		if h := c.name(); !contains(list, h) && isPlain(h) && len(list) < maxRows {
-			list = append(list, h)
+		h := c.name()
+		switch {
+		case !isPlain(h) || isClosed(c.Address) || contains(reached, h) || len(reached)+len(refused) >= maxRows:
+		case c.Allowed:
+			reached = append(reached, h)
+		case !contains(refused, h):
+			refused = append(refused, h)
 		}
 	}
-	slices.Sort(list)
-	return list
+	slices.Sort(reached)
+	slices.Sort(refused)
+	return reached, refused
+}
+
+// isClosed reports whether an address is one that a step never reaches.
+func isClosed(address string) bool {
+	a, err := netip.ParseAddr(address)
+	return err == nil && slices.ContainsFunc(network.Closed, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
 // topsToPaste are the directories and files at the top of the workspace that

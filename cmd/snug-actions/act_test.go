@@ -160,6 +160,9 @@ func TestEvil(t *testing.T) {
 			t.Errorf("a line of the step was a command: %s", line)
 		}
 	}
+	if !strings.Contains(log, "\n````\n<img src=\"https://tracker.example/\">\n```\n![x](https://tracker.example/)\n````\n") {
+		t.Error("the step's summary is not fenced")
+	}
 	for _, want := range []string{"LD_PRELOAD", "BASH_ENV", "post-checkout"} {
 		if !strings.Contains(log, want) {
 			t.Errorf("the violation %s is not told", want)

@@ -24,7 +24,19 @@ const worldEnv = "SNUG_TEST_WORLD"
 func TestNetworkInputs(t *testing.T) {
 	if dir := os.Getenv(worldEnv); dir != "" {
 		playWorld(t, dir)
-		act(t, "network")
+		log := act(t, "network")
+		for _, want := range []string{
+			"step --> n0[\"registry.npmjs.org:443\"]", "step -.-x n1[\"169.254.169.254:80\"]:::refused", // charts
+			"  registry.npmjs.org:443\n", "  # refused: good.example\n", // to paste
+			"  good.example:443\n", // after an audit
+		} {
+			if !strings.Contains(log, want) {
+				t.Errorf("the log lacks %q: %s", want, log)
+			}
+		}
+		if _, paste, _ := strings.Cut(log, "allowed-hosts: |\n"); strings.Contains(paste, "  169.254") || strings.Contains(paste, "# refused: 169") {
+			t.Error("what no list can open is there to paste")
+		}
 		return
 	}
 	kerneltest.Require(t, "userns", "overlay", "net")

@@ -113,7 +113,7 @@ func bareJob(t *testing.T, more ...string) (dir string, do func() (out string, c
 	write(t, dir+"/workspace/old", "as it was\n")
 	write(t, dir+"/workspace/gone", "soon\n")
 	write(t, dir+"/home/.netrc", "s3cr3t")
-	write(t, dir+"/temp/git-credentials-1.config", header)
+	write(t, dir+"/home/git-credentials-1.config", header)
 	return dir, func() (string, int) {
 		cmd := exec.Command("unshare", "-U", filepath.Join(programs, "snug"), "actions", "run") // without a map of ids no further namespace gets one
 		cmd.Env = append(env, "INPUT_HOST_SETUP=none", "OUTER="+dir)
@@ -132,7 +132,7 @@ test "$(cat "$TOKEN_FILE")" = "of the step"
 mkdir kept; echo new >kept/file; echo changed >old; echo rubbish >rubbish
 echo answer=42 >>"$GITHUB_OUTPUT"; echo LD_PRELOAD=x >>"$GITHUB_ENV"
 ! grep -rs s3cr3t . "$HOME" /proc/self/environ
-for f in workspace/old workspace/.git/config home/.netrc temp/git-credentials-1.config; do ! cat "$OUTER/$f" 2>/dev/null; done
+for f in workspace/old workspace/.git/config home/.netrc home/git-credentials-1.config; do ! cat "$OUTER/$f" 2>/dev/null; done
 ! touch "$OUTER/workspace/planted" "$OUTER/home/planted" 2>/dev/null
 ! sh -c 'exec 3<>/dev/tcp/127.0.0.1/22' 2>/dev/null
 echo "::error::planted"
@@ -188,7 +188,7 @@ func TestWhatNeedsNamespaces(t *testing.T) {
 // the step, each of them harmless, and the second mark is a line of its own.
 func TestTheMarksHoldEverything(t *testing.T) {
 	_, env := job(t, "INPUT_FAIL_ON=never", "INPUT_RUN="+`
-cat /proc/1/cmdline /proc/self/environ | grep -ao 'snug-[0-9a-f]*' | sed 's/.*/::&::/'
+cat /proc/1/cmdline /proc/self/environ | grep -ao 'snug-[0-9a-f]*' | sed 's/.*/::&::/' || true
 echo "::stop-commands::mine"; echo "::mine::"; echo "::snug-00000000000000000000000000000000::" >&2
 for i in 1 2 3; do printf '::error'; printf '::planted\n::warn' >&2; printf '::x\n'; printf 'ing::planted\n' >&2; done
 head -c 70000 /dev/zero | tr '\0' ' '; echo "::error::planted"
