@@ -69,12 +69,12 @@ func (s *step) bareMounts() []table {
 		list = append(list, table{"source": s.handed(f[1]), "writable": true})
 	}
 	if s.job.tools != "" && !within(s.job.tools, "/opt") {
-		list = append(list, table{"source": escape(s.job.tools), "optional": true})
+		list = append(list, table{"source": s.job.tools, "optional": true})
 	}
 	for _, dir := range s.cacheDirs() {
-		list = append(list, table{"source": escape(dir), "optional": true})
+		list = append(list, table{"source": dir, "optional": true})
 	}
-	return append(list, table{"source": escape(s.workspaceInside()), "writable": s.Workspace != "ro"})
+	return append(list, table{"source": s.workspaceInside(), "writable": s.Workspace != "ro"})
 }
 
 // copyWorkspace copies the workspace as the step may see it.

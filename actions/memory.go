@@ -38,11 +38,17 @@ type samples struct {
 func (s *samples) add(at time.Duration, bytes int64) {
 	s.list = append(s.list, Sample{at, bytes})
 	if len(s.list) == maxSamples {
-		for i := range maxSamples / 2 {
-			s.list[i] = s.list[2*i+1]
-		}
-		s.list, s.every = s.list[:maxSamples/2], 2*s.every
+		s.seldom()
 	}
+}
+
+// seldom has samples taken half as often from now on.
+func (s *samples) seldom() {
+	n := len(s.list) / 2
+	for i := range n {
+		s.list[i] = s.list[2*i+1]
+	}
+	s.list, s.every = s.list[:n], 2*s.every
 }
 
 // watch takes samples of the sandbox that a process runs, until the function that
@@ -59,20 +65,20 @@ func watch(supervisor int) (stop func() []Sample) {
 				return
 			case <-time.After(every):
 			}
-			before := time.Now()
 			if i == nil {
 				i = sandboxOf(supervisor)
 			}
 			if i == nil {
 				continue
 			}
+			before := time.Now()
 			bytes := inUse(i)
 			mu.Lock()
 			if bytes > 0 {
 				s.add(before.Sub(began), bytes)
 			}
-			for time.Since(before)*20 > s.every { // a part in twenty of a processor, no more
-				s.every *= 2
+			if time.Since(before)*10 > s.every { // a tenth of a processor, no more
+				s.seldom()
 			}
 			every = s.every
 			mu.Unlock()

@@ -127,7 +127,7 @@ func (s *step) profile() ([]byte, error) {
 	}
 	t := table{
 		"version": 1, "description": "one step",
-		"command": table{"workdir": workdir, "args": escapeAll(s.words)},
+		"command": table{"workdir": workdir, "args": s.words},
 		"env":     table{"set": env},
 		"mounts":  mounts, "network": s.network(), "limits": s.limits(),
 	}
@@ -138,24 +138,46 @@ func (s *step) profile() ([]byte, error) {
 		t["rootfs"] = table{"image": s.Rootfs, "overlay": "discard"}
 	}
 	var b bytes.Buffer
-	err = toml.NewEncoder(&b).Encode(t)
+	err = toml.NewEncoder(&b).Encode(escaped(t))
 	return b.Bytes(), err
 }
 
-// escape keeps "${" in a value of a profile what it is.
-func escape(s string) string { return strings.ReplaceAll(s, "${", "$${") }
+// escaped keeps "${" in every text of a profile what it is.
+func escaped(v any) any {
+	switch v := v.(type) {
+	case string:
+		return strings.ReplaceAll(v, "${", "$${")
+	case []string:
+		return each(v)
+	case []table:
+		return each(v)
+	case map[string]string:
+		out := table{}
+		for k, s := range v {
+			out[k] = escaped(s)
+		}
+		return out
+	case table:
+		out := table{}
+		for k, s := range v {
+			out[k] = escaped(s)
+		}
+		return out
+	}
+	return v
+}
 
-func escapeAll(list []string) []string {
-	out := make([]string, len(list))
-	for i, s := range list {
-		out[i] = escape(s)
+func each[T any](list []T) []T {
+	out := make([]T, len(list))
+	for i, v := range list {
+		out[i] = escaped(v).(T)
 	}
 	return out
 }
 
 // environment returns the variables of the step, and the files of its secrets.
 func (s *step) environment() (env map[string]string, files []table, err error) {
-	env = map[string]string{"PATH": escape(s.job.searchPath())}
+	env = map[string]string{"PATH": s.job.searchPath()}
 	if s.Rootfs != "host" {
 		delete(env, "PATH") // the image has its own
 	}
@@ -163,7 +185,7 @@ func (s *step) environment() (env map[string]string, files []table, err error) {
 		env[f[0]] = s.handed(f[1])
 	}
 	if s.bare {
-		env["HOME"], env["GITHUB_WORKSPACE"] = s.layout.path("home"), escape(s.workspaceInside())
+		env["HOME"], env["GITHUB_WORKSPACE"] = s.layout.path("home"), s.workspaceInside()
 	}
 	var wrong problem.List
 	value := func(input string, p pair) (string, bool) {
@@ -182,7 +204,7 @@ func (s *step) environment() (env map[string]string, files []table, err error) {
 			continue
 		}
 		if v, ok := value("env", p); ok {
-			env[p.name] = escape(v)
+			env[p.name] = v
 		}
 	}
 	for _, p := range s.Secrets {
@@ -195,7 +217,7 @@ func (s *step) environment() (env map[string]string, files []table, err error) {
 			err = errors.Join(err, os.WriteFile(target, []byte(v), 0o400))
 			files = append(files, table{"source": target})
 		} else {
-			files = append(files, table{"type": "file", "target": target, "content": escape(v), "mode": "0400"})
+			files = append(files, table{"type": "file", "target": target, "content": v, "mode": "0400"})
 		}
 		env[p.name+"_FILE"] = target
 	}
@@ -237,9 +259,9 @@ func (s *step) caches() []table {
 	var list []table
 	for _, dir := range s.cacheDirs() {
 		if info, err := os.Stat(dir); err == nil && info.IsDir() {
-			list = append(list, table{"type": "overlay", "target": escape(dir), "lower": []string{escape(dir)}, "writable": true})
+			list = append(list, table{"type": "overlay", "target": dir, "lower": []string{dir}, "writable": true})
 		} else {
-			list = append(list, table{"type": "tmpfs", "target": escape(dir)})
+			list = append(list, table{"type": "tmpfs", "target": dir})
 		}
 	}
 	return list
@@ -262,24 +284,24 @@ func (s *step) cacheDirs() []string {
 // workspace shows the workspace, without credentials.
 func (s *step) workspace() []table {
 	ws, clean := s.job.workspace, s.layout.path("clean")
-	lower := []string{escape(ws)}
+	lower := []string{ws}
 	if len(s.hidden.clean) > 0 {
-		lower = []string{clean, escape(ws)}
+		lower = []string{clean, ws}
 	}
 	var list []table
 	switch {
 	case s.Workspace == "overlay":
-		list = append(list, table{"type": "overlay", "target": escape(ws), "lower": lower, "writable": true, "upper": s.layout.path("upper"), "work": s.layout.path("work")})
+		list = append(list, table{"type": "overlay", "target": ws, "lower": lower, "writable": true, "upper": s.layout.path("upper"), "work": s.layout.path("work")})
 	case s.Workspace == "ro" && len(lower) > 1:
-		list = append(list, table{"type": "overlay", "target": escape(ws), "lower": lower})
+		list = append(list, table{"type": "overlay", "target": ws, "lower": lower})
 	case s.Workspace == "ro":
-		list = append(list, table{"source": escape(ws)})
+		list = append(list, table{"source": ws})
 	default:
-		list = append(list, table{"source": escape(ws), "writable": true})
+		list = append(list, table{"source": ws, "writable": true})
 		list = append(list, s.guardGit(ws, clean)...)
 	}
 	for _, name := range s.hidden.masked {
-		list = append(list, table{"type": "mask", "target": escape(path.Join(ws, name))})
+		list = append(list, table{"type": "mask", "target": path.Join(ws, name)})
 	}
 	return list
 }
@@ -289,10 +311,10 @@ func (s *step) workspace() []table {
 func (s *step) guardGit(ws, clean string) []table {
 	var list []table
 	for _, dir := range s.hidden.git {
-		list = append(list, table{"source": escape(path.Join(ws, dir))})
+		list = append(list, table{"source": path.Join(ws, dir)})
 	}
 	for name := range s.hidden.clean {
-		list = append(list, table{"source": path.Join(clean, name), "target": escape(path.Join(ws, name))})
+		list = append(list, table{"source": path.Join(clean, name), "target": path.Join(ws, name)})
 	}
 	return list
 }

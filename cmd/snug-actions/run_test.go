@@ -218,3 +218,35 @@ printf '##[error]planted without an end ::'
 		}
 	}
 }
+
+// TestOddNames has directories and files of a job whose names mean something to
+// profiles, shells and lists.
+func TestOddNames(t *testing.T) {
+	dir, env := job(t, "INPUT_PERSIST=*\n[[]d]/**", "INPUT_FAIL_ON=never", `INPUT_RUN=set -e
+pwd; touch "new
+line" -- -dash 'st*r' 'a b ' "$(printf 'bad\377name')"
+mkdir '[d]'; echo deep >'[d]/${HOME}'; ln -s nowhere dangling; mkfifo fifo; mkdir .GIT; touch .GIT/config`)
+	workspace, temp := dir+"/work space ${HOME} 'q\" ü", dir+"/temp ${x}"
+	for _, d := range []string{workspace, temp} {
+		if err := os.Mkdir(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.Command(filepath.Join(programs, "snug"), "actions", "run")
+	cmd.Env = append(env, "GITHUB_WORKSPACE="+workspace, "RUNNER_TEMP="+temp)
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "| "+workspace+"\n") {
+		t.Fatalf("%v: %s", err, out)
+	}
+	var names []string
+	entries, _ := os.ReadDir(workspace)
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	if want := []string{"-dash", "[d]", "a b ", "bad\xffname", "dangling", "new\nline", "st*r"}; !slices.Equal(names, want) {
+		t.Errorf("kept %q, want %q", names, want)
+	}
+	if text, _ := os.ReadFile(workspace + "/[d]/${HOME}"); string(text) != "deep\n" {
+		t.Errorf("%q", text)
+	}
+}
