@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/snug-sandbox/snug"
@@ -150,6 +151,13 @@ type planned struct {
 // job is all of them, the job's own container last.
 type job []planned
 
+// tellLeft says which options of a container nothing comes of.
+func (h *Hook) tellLeft(o options, name string) {
+	if len(o.left) > 0 {
+		say(h.Out, "%s: these options are left out: %s", name, strings.Join(o.left, ", "))
+	}
+}
+
 // tellUnheld says what of a container's limits is not held.
 func (h *Hook) tellUnheld(b box, name string) {
 	for _, note := range b.unheld() {
@@ -174,6 +182,7 @@ func (h *Hook) judge(a prepareArgs) (j job, err error) {
 		if p.made.Ports, err = h.ports(p.PortMappings, a.Container == nil); err != nil {
 			return nil, err
 		}
+		h.tellLeft(p.options, p.Image)
 		p.id = newID(32)
 		if err := h.have(p.Image, p.Registry); err != nil {
 			return nil, err

@@ -2,6 +2,7 @@ package hook
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,17 +25,22 @@ type options struct {
 	tmpfs                                             []string
 	readOnly                                          bool
 	hasEntrypoint                                     bool
+	left                                              []string // options that nothing comes of
 	health                                            health
 }
 
-// ignored are options that say what is so anyway, or nothing here. The value is
-// whether they take a word.
+// ignored are options that say what is so anyway, or that containers of a job can
+// do without. The value is whether they take a word.
 var ignored = map[string]bool{
 	"init": false, "rm": false, "interactive": false, "tty": false, "detach": false, "no-healthcheck": false,
 	"name": true, "label": true, "restart": true, "pull": true, "platform": true, "shm-size": true, "log-driver": true, "log-opt": true,
 	"cap-drop": true, "stop-timeout": true, "stop-signal": true, "expose": true, "memory-swap": true, "memory-reservation": true, "cpu-shares": true,
 	"health-start-interval": true, "dns": true, "oom-kill-disable": false,
 }
+
+// missed are those of them whose effect somebody may wait for: that there is none is
+// told.
+var missed = []string{"shm-size", "dns", "platform", "restart", "cpu-shares", "memory-swap", "memory-reservation", "stop-timeout", "stop-signal", "log-driver", "log-opt", "oom-kill-disable"}
 
 // letters are the short forms.
 var letters = map[byte]string{
@@ -63,6 +69,9 @@ func parseOptions(text string) (o options, err error) {
 			return o, refuse(word, "this is not an option")
 		}
 		takes, skip := ignored[name]
+		if slices.Contains(missed, name) {
+			o.left = append(o.left, "--"+name)
+		}
 		if name == "read-only" || skip && !takes {
 			o.mark(name, value)
 			continue
@@ -116,9 +125,10 @@ func (o *options) set(name, value string) (err error) {
 		}
 	case "env":
 		k, v, ok := strings.Cut(value, "=")
-		if ok && k != "" {
-			o.env[k] = v
+		if !ok || k == "" {
+			return refuse("--env "+value, "not NAME=VALUE: a container gets nothing of the runner's own environment")
 		}
+		o.env[k] = v
 	case "user":
 		o.user = value
 	case "workdir":
@@ -134,14 +144,16 @@ func (o *options) set(name, value string) (err error) {
 		o.tmpfs = append(o.tmpfs, target)
 	case "add-host":
 		host, address, ok := strings.Cut(value, ":")
-		if !ok || !plainHost(host) || strings.ContainsAny(address, " \t\n") {
-			return refuse("--add-host "+value, "not HOST:ADDRESS")
+		address = strings.Trim(address, "[]")
+		if _, bad := netip.ParseAddr(address); !ok || !plainHost(host) || bad != nil {
+			return refuse("--add-host "+value, "not HOST:ADDRESS with an address of numbers; the host's own services are not there for containers")
 		}
 		o.hosts = append(o.hosts, [2]string{host, address})
 	case "ulimit":
 		kind, limit, _ := strings.Cut(value, "=")
 		if kind != "nofile" {
-			return nil // others are the runner's own
+			o.left = append(o.left, "--ulimit "+kind) // it is the runner's own
+			return nil
 		}
 		o.nofile = limit
 	case "security-opt":

@@ -105,6 +105,7 @@ func (h *Hook) container(r request) (code int, err error) {
 	if err != nil {
 		return 0, err
 	}
+	h.tellLeft(o, c.Image)
 	alone := h.state.Pod == "" // a job without containers, but for this one
 	if alone {
 		h.state.Pod = h.host.prefix() + newID(6)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"os"
 	"os/exec"
@@ -8,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/snug-sandbox/snug/internal/kerneltest"
 )
@@ -48,15 +48,26 @@ func left(t *testing.T, dir string) (list []string) {
 func TestInterruptReachesTheStep(t *testing.T) {
 	dir, env := job(t, "INPUT_RUN=trap 'echo caught; exit 9' INT\necho ready\nwhile true; do sleep 0.05; done")
 	cmd := exec.Command(filepath.Join(programs, "snug"), "actions", "run")
-	out := new(bytes.Buffer)
-	cmd.Env, cmd.Stdout, cmd.Stderr = env, out, out
-	if err := cmd.Start(); err != nil {
+	cmd.Env = env
+	read, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
-	time.AfterFunc(time.Second, func() { cmd.Process.Signal(os.Interrupt) })
+	caught := false
+	for out := bufio.NewScanner(read); out.Scan(); {
+		switch out.Text() {
+		case "| ready":
+			cmd.Process.Signal(os.Interrupt)
+		case "| caught":
+			caught = true
+		}
+	}
 	cmd.Wait()
-	if cmd.ProcessState.ExitCode() != 9 || !strings.Contains(out.String(), "| caught\n") {
-		t.Errorf("%v: %s", cmd.ProcessState, out)
+	if cmd.ProcessState.ExitCode() != 9 || !caught {
+		t.Errorf("%v: %v", cmd.ProcessState, caught)
 	}
 	if list := left(t, dir); len(list) > 0 {
 		t.Errorf("left behind: %q", list)
