@@ -35,8 +35,14 @@ type Config struct {
 	// without port and protocol are all of it. Default: everything. Once there is
 	// an entry all else is refused.
 	Allow []string `toml:"allow"`
-	// Deny is refused, whatever Allow says; it is written in the same way.
+	// Deny is refused, whatever Allow says; it is written in the same way. What
+	// says no protocol is refused by all of them.
 	Deny []string `toml:"deny"`
+	// AllowECH lets TLS and QUIC hide a name within another where rules about names
+	// decide (Encrypted Client Hello, RFC 9849). Browsers always look as if they
+	// did. Default: that is refused, because a site that is allowed may share its
+	// address with one that is not.
+	AllowECH bool `toml:"allow_ech"`
 	// Publish has ports of the host lead into the sandbox:
 	// "[ADDRESS:][HOSTPORT:]PORT[/udp]", with ranges "9000-9010:9000-9010". The
 	// address of the host is 127.0.0.1 unless it is given; host port 0 is any

@@ -53,10 +53,12 @@ func (c Config) PlanPrivate(gid int, p *plan.Builder) {
 	open := p.Do(label, plan.Openat, plan.Cwd, p.Text("/dev/net/tun"), plan.Bits(unix.O_RDWR|unix.O_CLOEXEC, &plan.OpenFlags), plan.Num(0)).
 		Accept(syscall.ENOENT, syscall.EACCES, syscall.EPERM, syscall.ENODEV).Store(number)
 	device := open.Keep("interface")
-	tap := planTap(label, device, p)
+	taps := planTap(label, device, p)
 	open.ElseHere()
 	link.planVeth(label, number, device, c.PacketSize())
-	tap.ThenHere()
+	for _, tap := range taps {
+		tap.ThenHere()
+	}
 	link.planAddresses(c.PacketSize())
 	p.Close(link.socket)
 	planSysctls(gid, p)
@@ -76,14 +78,18 @@ func (c Config) PacketSize() int {
 	return DefaultMTU
 }
 
-// planTap makes the interface of a tap device (tuntap.txt of the kernel).
-func planTap(label string, device program.Reg, p *plan.Builder) plan.Step {
+// planTap makes the interface of a tap device (tuntap.rst of the kernel), with
+// headers that let the helper leave checksums out, where there are such.
+func planTap(label string, device program.Reg, p *plan.Builder) []plan.Step {
 	p.Do(label, plan.Ioctl, plan.Reg(device), plan.Hex(unix.TUNSETIFINDEX), p.Words(index))
-	// struct ifreq: a name of 16 bytes, then the flags.
-	request := make([]byte, 40)
-	copy(request, Interface)
-	binary.NativeEndian.PutUint16(request[16:], unix.IFF_TAP|unix.IFF_NO_PI)
-	return p.Do(label, plan.Ioctl, plan.Reg(device), plan.Hex(unix.TUNSETIFF), p.Bytes(request))
+	set := func(flags uint16) plan.Step {
+		// struct ifreq: a name of 16 bytes, then the flags.
+		request := make([]byte, 40)
+		copy(request, Interface)
+		binary.NativeEndian.PutUint16(request[16:], unix.IFF_TAP|unix.IFF_NO_PI|flags)
+		return p.Do(label, plan.Ioctl, plan.Reg(device), plan.Hex(unix.TUNSETIFF), p.Bytes(request))
+	}
+	return []plan.Step{set(unix.IFF_VNET_HDR).Accept(syscall.EINVAL), set(0)}
 }
 
 // planSysctls lets the command, which has no capabilities, send echo requests

@@ -56,6 +56,17 @@ func (r Rule) Covers(protocol string, port uint16) bool {
 	return true // addresses with neither port nor protocol
 }
 
+// Denies is Covers for a rule of Config.Deny: what says no protocol is all of them.
+func (r Rule) Denies(protocol string, port uint16) bool {
+	switch {
+	case r.Protocol != "":
+		return r.Covers(protocol, port)
+	case protocol == ICMP:
+		return r.Ports.Last == 0
+	}
+	return r.Ports.Contains(port)
+}
+
 // MatchesName reports whether the rule is about a name, in lower case and
 // without the final dot.
 func (r Rule) MatchesName(name string) bool {
@@ -230,6 +241,9 @@ func (r *Rule) host(host, text string) error {
 
 // CanonicalName is a name of the domain name system as rules have it: in lower case, without the final dot.
 func CanonicalName(name string) string { return strings.ToLower(strings.TrimSuffix(name, ".")) }
+
+// IsName reports whether a canonical name can be one of the domain name system.
+func IsName(name string) bool { return badName(name) == "" }
 
 // badName says why a name can be none of the domain name system, or "".
 func badName(name string) string {

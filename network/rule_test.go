@@ -40,6 +40,31 @@ func TestRulesAreRead(t *testing.T) {
 	}
 }
 
+func TestWhatRulesCover(t *testing.T) {
+	all := []struct {
+		protocol string
+		port     uint16
+	}{{TCP, 443}, {TCP, 80}, {UDP, 443}, {UDP, 80}, {ICMP, 0}}
+	for text, want := range map[string][2]string{ // in allow, in deny
+		"a.example": {"11000", "11111"}, "a.example:443": {"10000", "10100"}, "a.example:443/udp": {"00100", "00100"}, "a.example/icmp": {"00001", "00001"},
+		"10.0.0.0/8": {"11111", "11111"}, "10.0.0.0/8:80-443": {"11000", "11110"}, "10.0.0.0/8/udp": {"00110", "00110"}, "*:80": {"01000", "01010"},
+	} {
+		r, err := ParseRule(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got [2]string
+		for _, c := range all {
+			for i, covers := range []bool{r.Covers(c.protocol, c.port), r.Denies(c.protocol, c.port)} {
+				got[i] += map[bool]string{true: "1", false: "0"}[covers]
+			}
+		}
+		if got != want {
+			t.Errorf("%s: %v, want %v", text, got, want)
+		}
+	}
+}
+
 func TestPublicationsAreRead(t *testing.T) {
 	for text, want := range map[string]string{
 		"80": "127.0.0.1:80:80/tcp", "8080:80": "127.0.0.1:8080:80/tcp", "5353:53/udp": "127.0.0.1:5353:53/udp", "0.0.0.0:8080:80": "0.0.0.0:8080:80/tcp",

@@ -81,6 +81,8 @@ func (c Config) ownKey() string {
 		return "network.allow"
 	case len(c.Deny) > 0:
 		return "network.deny"
+	case c.AllowECH:
+		return "network.allow_ech"
 	case len(c.DNS) > 0:
 		return "network.dns"
 	case !c.Bandwidth.Empty():

@@ -164,6 +164,7 @@ var tables = []table{
 		{name: "driver", at: func(s *spec.Spec) any { return &s.Network.Driver }, rule: rule{enum: network.Drivers}},
 		{name: "allow", at: func(s *spec.Spec) any { return &s.Network.Allow }, rule: rule{text: value, word: egressRule}},
 		{name: "deny", at: func(s *spec.Spec) any { return &s.Network.Deny }, rule: rule{text: value, word: egressRule}},
+		{name: "allow_ech", at: func(s *spec.Spec) any { return &s.Network.AllowECH }},
 		{name: "publish", at: func(s *spec.Spec) any { return &s.Network.Publish }, rule: rule{text: value, word: publication}},
 		{name: "publish_all", at: func(s *spec.Spec) any { return &s.Network.PublishAll }},
 		{name: "host_loopback", at: func(s *spec.Spec) any { return &s.Network.HostLoopback }},

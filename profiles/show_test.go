@@ -63,6 +63,7 @@ driver = "gvisor"
 allow = ["*.debian.org:443", "10.0.0.0/8"]
 deny = ["bad.example"]
 publish = ["127.0.0.1:8080:80/tcp"]
+allow_ech = true
 publish_all = true
 host_loopback = true
 dns = ["192.0.2.53"]

@@ -63,7 +63,7 @@ func inWorld(t *testing.T) {
 	w.resolvConf(t)
 	w.serveDNS(t)
 	w.serveSites(t)
-	for _, c := range slices.Concat(worldTests, programTests) {
+	for _, c := range slices.Concat(worldTests, helloTests, sizeTests, programTests) {
 		t.Run(c.name, func(t *testing.T) { c.run(t, w) })
 	}
 }
@@ -184,7 +184,7 @@ var worldTests = []worldTest{
 		r.refuse(t, "site bad", "site "+other4)
 	}},
 	{"UDP that is listed", func(t *testing.T, w *world) {
-		r := w.run(t, "getent hosts good.example; "+echoBy("udp", site4, 443), "--allow", "good.example:443/udp")
+		r := w.run(t, "getent hosts good.example; "+echoBy("udp", site4, 7), "--allow", "good.example:7/udp")
 		r.want(t, "echo:udp")
 	}},
 }

@@ -145,10 +145,16 @@ func (w *world) serveSites(t *testing.T) {
 		}
 		return l
 	}
+	config := &tls.Config{Certificates: []tls.Certificate{certificate}, EncryptedClientHelloKeys: w.echKeys(t, "good.example"), NextProtos: []string{"http/1.1", "snug"}}
+	secure := http.Server{Handler: site, TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){"snug": func(_ *http.Server, c *tls.Conn, _ http.Handler) {
+		fmt.Fprintln(c, c.ConnectionState().ServerName)
+		c.Close()
+	}}}
 	for _, a := range []string{site4, other4, "[" + site6 + "]", "169.254.169.254"} {
 		go http.Serve(listen(a+":80"), site)
 		go http.Serve(listen(a+":8080"), site)
-		go http.Serve(tls.NewListener(listen(a+":443"), &tls.Config{Certificates: []tls.Certificate{certificate}}), site)
+		go secure.Serve(tls.NewListener(listen(a+":443"), config))
+		w.serveQUIC(t, a+":443", config)
 		echo := listen(a + ":7")
 		go func() {
 			for {
@@ -164,9 +170,6 @@ func (w *world) serveSites(t *testing.T) {
 			t.Fatal(err)
 		}
 		go echoUDP(socket)
-		if quic, err := net.ListenPacket("udp", a+":443"); err == nil {
-			go echoUDP(quic)
-		}
 	}
 	go http.Serve(listen("127.0.0.1:9999"), http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { io.WriteString(rw, "secret of the loopback\n") }))
 	go http.Serve(listen("[::1]:9999"), http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { io.WriteString(rw, "secret of the loopback\n") }))

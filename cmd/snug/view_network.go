@@ -17,6 +17,7 @@ type privateView struct {
 	Interface    string   `json:"interface,omitempty"` // how it is made on this machine
 	Allow        []string `json:"allow"`
 	Deny         []string `json:"deny"`
+	AllowECH     bool     `json:"allow_ech,omitempty"`
 	Publish      []string `json:"publish"`
 	HostLoopback bool     `json:"host_loopback"`
 	DNS          []string `json:"dns"`
@@ -29,7 +30,7 @@ func newPrivateView(c network.Config) *privateView {
 	if c.Mode != network.Private && c.Join == "" {
 		return nil
 	}
-	v := &privateView{Join: c.Join, Driver: c.Driver, Allow: list(c.Allow), Deny: list(c.Deny), HostLoopback: c.HostLoopback, DNS: list(c.DNS), MTU: c.MTU, Required: c.Required}
+	v := &privateView{Join: c.Join, Driver: c.Driver, Allow: list(c.Allow), Deny: list(c.Deny), AllowECH: c.AllowECH, HostLoopback: c.HostLoopback, DNS: list(c.DNS), MTU: c.MTU, Required: c.Required}
 	v.Publish, v.Bandwidth = list(nil), bandwidthText(c.Bandwidth)
 	for _, text := range c.Publish {
 		if p, err := network.ParsePublication(text); err == nil {

@@ -162,6 +162,9 @@ func (p *privateView) text() string {
 	if len(p.Deny) > 0 {
 		parts = append(parts, "never to "+strings.Join(p.Deny, ", "))
 	}
+	if p.AllowECH {
+		parts = append(parts, "also by names that TLS hides")
+	}
 	if p.HostLoopback {
 		parts = append(parts, "to the host's loopback as "+network.HostName)
 	}

@@ -76,13 +76,13 @@ func TestAddressesAreJudged(t *testing.T) {
 		{listed, network.TCP, "198.51.100.2:9999", true, true, ""},
 		{listed, network.TCP, "198.51.100.3:80", false, false, Denied},
 		{listed, network.TCP, "10.1.2.3:22", true, true, ""},
-		{listed, network.UDP, "10.1.2.3:22", true, false, ""},
+		{listed, network.UDP, "10.1.2.3:22", true, true, ""},
 		{listed, network.ICMP, "10.1.2.3:0", true, false, ""},
 		{listed, network.TCP, "10.9.2.3:22", false, false, Denied},
 		{listed, network.TCP, "[2001:db8::7]:443", true, true, ""},
 		{listed, network.TCP, "[2001:db8::7]:80", false, false, ""},
 		{listed, network.UDP, "[2001:db8::7]:443", false, false, NotAllowed},
-		{listed, network.UDP, "192.0.2.1:53", true, false, ""},
+		{listed, network.UDP, "192.0.2.1:53", true, true, ""},
 		{listed, network.TCP, "192.0.2.1:53", false, false, ""},
 		{listed, network.ICMP, "192.0.2.9:0", true, false, ""},
 		{listed, network.ICMP, "192.0.2.8:0", false, false, NotAllowed},
@@ -112,7 +112,7 @@ func TestNamesAreJudged(t *testing.T) {
 		{"no.sub.example", "198.51.100.1:80", false, false},
 		{"", "198.51.100.1:443", false, false},
 	} {
-		if v := p.Says(c.name, at(c.to)); v.Allowed != c.says {
+		if v := p.Says(network.TCP, c.name, at(c.to)); v.Allowed != c.says {
 			t.Errorf("%q at %s: %+v", c.name, c.to, v)
 		}
 		if v := p.Lookup(c.name); v.Allowed != c.looksUp {
@@ -180,19 +180,19 @@ func TestNamesInTLS(t *testing.T) {
 	for name, text := range map[string][]byte{"one record": whole, "many records": split(whole, 7), "one byte each": split(whole, 1)} {
 		for i := 1; i < len(text); i++ {
 			if kind, found := Sniff(text[:i]); kind != More {
-				t.Fatalf("%s: %d of %d bytes are %d, %q", name, i, len(text), kind, found)
+				t.Fatalf("%s: %d of %d bytes are %d, %+v", name, i, len(text), kind, found)
 			}
 		}
-		if kind, found := Sniff(text); kind != TLS || found != "good.example" {
-			t.Errorf("%s: %d, %q", name, kind, found)
+		if kind, found := Sniff(text); kind != TLS || found != (Hello{Name: "good.example", Size: len(text)}) {
+			t.Errorf("%s: %d, %+v", name, kind, found)
 		}
 	}
-	if kind, found := Sniff(hello(t, "198.51.100.1")); kind != TLS || found != "" {
-		t.Errorf("without a name: %d, %q", kind, found)
+	if kind, found := Sniff(hello(t, "198.51.100.1")); kind != TLS || found.Name != "" {
+		t.Errorf("without a name: %d, %+v", kind, found)
 	}
 	for _, text := range []string{"\x16\x02\x00\x00\x01", "\x16\x03\x01\x00\x00", "\x16\x03\x01\xff\xff", "\x16\x03\x01\x00\x04\x02\x00\x00\x00", "\x80\x2e\x01\x00\x02"} {
-		if kind, found := Sniff([]byte(text)); kind != TLS || found != "" {
-			t.Errorf("%q: %d, %q", text, kind, found)
+		if kind, found := Sniff([]byte(text)); kind != TLS || found != (Hello{}) {
+			t.Errorf("%q: %d, %+v", text, kind, found)
 		}
 	}
 }
@@ -200,8 +200,9 @@ func TestNamesInTLS(t *testing.T) {
 func TestFirstBytes(t *testing.T) {
 	for text, want := range map[string]Kind{
 		"": More, "G": More, "GET": More, "GET /": HTTP, "get / HTTP/1.1\r\n": HTTP, "\r\n": More, "\r\n\r\nGET / ": HTTP, " POST /x": HTTP,
-		"BREW /": More, "BREW / HTTP/1.1\n": HTTP, "SSH-2.0-x\r\n": Opaque, "EHLO": Opaque, "EHLO me\r\n": Opaque, "hello": Opaque, "\x00\x01": Opaque,
-		"PRI * HTTP/2.0\r\n": HTTP, "PRO": More, "PROX": Opaque,
+		"BREW /": Line, "BREW / HTTP/1.1\n": HTTP, "SSH-2.0-x\r\n": Opaque, "EHLO": Line, "EHLO me\r\n": Opaque, "hello": Line, "\x00\x01": Opaque,
+		"PRI * HTTP/2.0\r\n": HTTP, "PRO": More, "PROX": Line, "G!T": Line, "G!T /": Line, "g!t\t/ http/1.1\r\n": HTTP, "hel(lo": Opaque, "a b\x00": Line,
+		strings.Repeat("X", 40): Line, strings.Repeat("X", mostHead+1): HTTP, strings.Repeat("\r\n", mostHead): HTTP,
 	} {
 		if kind, _ := Sniff([]byte(text)); kind != want {
 			t.Errorf("%q: %d, want %d", text, kind, want)
@@ -286,13 +287,13 @@ func FuzzSniff(f *testing.F) {
 	f.Add([]byte("GET / HTTP/1.1\r\nHost: good.example\r\n\r\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		kind, name := Sniff(text)
-		if kind != TLS && name != "" {
-			t.Errorf("%d says %q", kind, name)
+		if kind != TLS && name != (Hello{}) {
+			t.Errorf("%d says %+v", kind, name)
 		}
 		// What is clear stays so with more bytes.
-		if kind == TLS && name != "" {
+		if kind == TLS && name.Name != "" {
 			if again, other := Sniff(append(append([]byte{}, text...), "more"...)); again != TLS || other != name {
-				t.Errorf("with more it is %d, %q", again, other)
+				t.Errorf("with more it is %d, %+v", again, other)
 			}
 		}
 	})

@@ -28,6 +28,8 @@ type Requests struct {
 	// Switched waits for the answer to the first request, and reports whether the
 	// connection goes on in another protocol.
 	Switched func(connect bool) bool
+	// Hurry is told when a head has begun, and when it has ended. It may be nil.
+	Hurry func(bool)
 }
 
 // head is what counts of a request's head.
@@ -37,6 +39,7 @@ type head struct {
 	length   int64
 	chunked  bool
 	switches bool // it asks for another protocol
+	renames  bool // in which names are said anew
 	connect  bool // by CONNECT
 }
 
@@ -59,6 +62,11 @@ func (r *Requests) Run() error {
 			return err
 		}
 		if h.switches && r.Switched(h.connect) {
+			if h.renames {
+				if err := r.Judge(""); err != nil {
+					return err
+				}
+			}
 			_, err := io.Copy(r.To, r.From)
 			return err
 		}
@@ -94,6 +102,13 @@ func (r *Requests) line(raw *[]byte) (string, error) {
 }
 
 func (r *Requests) head() (*head, error) {
+	if r.Hurry != nil {
+		if _, err := r.From.Peek(1); err != nil {
+			return nil, err
+		}
+		r.Hurry(true)
+		defer r.Hurry(false)
+	}
 	h := &head{}
 	first := ""
 	for first == "" { // empty lines in front are passed over (RFC 9112, 2.2)
@@ -177,8 +192,8 @@ func (h *head) frame(seen map[string]string, version string) error {
 	if named || len(h.names) == 0 {
 		h.names = append(h.names, nameOf(host))
 	}
-	if _, ok := seen["upgrade"]; ok {
-		h.switches = true
+	if other, ok := seen["upgrade"]; ok {
+		h.switches, h.renames = true, renames(other)
 	}
 	length, sized := seen["content-length"]
 	coding, coded := seen["transfer-encoding"]
@@ -195,6 +210,18 @@ func (h *head) frame(seen map[string]string, version string) error {
 		h.length = n
 	}
 	return nil
+}
+
+// renames reports whether one of the protocols that are asked for has names in it
+// (HTTP/2, RFC 7540, 3.2; TLS, RFC 2817).
+func renames(protocols string) bool {
+	for word := range strings.SplitSeq(strings.ToLower(protocols), ",") {
+		name, _, _ := strings.Cut(strings.TrimSpace(word), "/")
+		if name == "h2c" || name == "h2" || name == "tls" || name == "http" {
+			return true
+		}
+	}
+	return false
 }
 
 func (r *Requests) body(h *head) error {

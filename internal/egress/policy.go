@@ -14,6 +14,7 @@ import (
 type Policy struct {
 	allow, deny []network.Rule
 	closed      bool // what no rule allows is refused
+	allowECH    bool
 	pins        *Pins
 }
 
@@ -27,7 +28,7 @@ func New(c network.Config) (*Policy, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Policy{allow: allow, deny: deny, closed: len(allow) > 0, pins: NewPins(time.Now)}, nil
+	return &Policy{allow: allow, deny: deny, closed: len(allow) > 0, allowECH: c.AllowECH, pins: NewPins(time.Now)}, nil
 }
 
 // Reasons for a refusal.
@@ -42,6 +43,10 @@ const (
 	NotLooked   = "the address is not one that the sandbox looked up"
 	DeniedName  = "the name that it says is in deny"
 	TwistedHTTP = "its HTTP is not clear about where requests end"
+	TwistedQUIC = "its QUIC is not clear about whom it is for"
+	UnknownQUIC = "a version of QUIC whose names cannot be read"
+	SealedName  = "it may say another name, encrypted (ECH), and the rule is about names; allow_ech opens it"
+	Unsaid      = "it does not say its name in time"
 )
 
 // Verdict is what becomes of a connection.
@@ -62,15 +67,15 @@ func (p *Policy) Address(protocol string, to netip.AddrPort) Verdict {
 		return refuse(why, names)
 	}
 	for _, r := range p.deny {
-		if r.Covers(protocol, to.Port()) && (r.MatchesAddress(a) || len(names) > 0 && allNames(r, names)) {
+		if r.Denies(protocol, to.Port()) && (r.MatchesAddress(a) || len(names) > 0 && allNames(r, names)) {
 			return refuse(Denied, names)
 		}
 	}
 	if !p.closed {
-		return Verdict{Allowed: true, Names: names, Check: protocol == network.TCP && named(p.deny)}
+		return Verdict{Allowed: true, Names: names, Check: says(protocol) && named(p.deny)}
 	}
 	v := p.listed(protocol, a, to.Port(), names)
-	if v.Allowed && protocol == network.TCP && named(p.deny) {
+	if v.Allowed && says(protocol) && named(p.deny) {
 		v.Check = true
 	}
 	return v
@@ -90,12 +95,15 @@ func (p *Policy) listed(protocol string, a netip.Addr, port uint16, names []stri
 	}
 	switch {
 	case byName:
-		return Verdict{Allowed: true, Names: names, Check: protocol == network.TCP}
+		return Verdict{Allowed: true, Names: names, Check: says(protocol)}
 	case len(names) == 0 && p.namesPort(protocol, port):
 		return refuse(NotLooked, names)
 	}
 	return refuse(NotAllowed, names)
 }
+
+// says reports whether there are names in what is sent by a protocol.
+func says(protocol string) bool { return protocol == network.TCP || protocol == network.UDP }
 
 // namesPort reports whether a rule about names covers a port.
 func (p *Policy) namesPort(protocol string, port uint16) bool {
@@ -120,10 +128,10 @@ func (p *Policy) opens(protocol string, a netip.Addr, port uint16) bool {
 
 // Says judges the name that the first bytes of a connection to a port say.
 // Name is empty where they say none.
-func (p *Policy) Says(name string, to netip.AddrPort) Verdict {
+func (p *Policy) Says(protocol, name string, to netip.AddrPort) Verdict {
 	a := to.Addr().Unmap()
 	for _, r := range p.deny {
-		if name != "" && r.Named() && r.Covers(network.TCP, to.Port()) && r.MatchesName(name) {
+		if name != "" && r.Named() && r.Denies(protocol, to.Port()) && r.MatchesName(name) {
 			return refuse(DeniedName, []string{name})
 		}
 	}
@@ -131,7 +139,7 @@ func (p *Policy) Says(name string, to netip.AddrPort) Verdict {
 		return Verdict{Allowed: true}
 	}
 	for _, r := range p.allow {
-		if !r.Covers(network.TCP, to.Port()) {
+		if !r.Covers(protocol, to.Port()) {
 			continue
 		}
 		if r.MatchesAddress(a) || name != "" && r.MatchesName(name) {
@@ -144,14 +152,29 @@ func (p *Policy) Says(name string, to netip.AddrPort) Verdict {
 	return refuse(WrongName, []string{name})
 }
 
+// Hello judges what a ClientHello says. One that may hold another says nothing for
+// certain: what is there to make all look alike, and what opens another site at a
+// shared address, cannot be told apart.
+func (p *Policy) Hello(protocol string, h Hello, to netip.AddrPort) Verdict {
+	v := p.Says(protocol, h.Name, to)
+	if v.Allowed && h.Sealed && !p.allowECH && !p.Says(protocol, "", to).Allowed {
+		return refuse(SealedName, []string{h.Name})
+	}
+	return v
+}
+
 // Opaque judges a connection whose first bytes are neither TLS nor HTTP. Where
 // nothing but these two is spoken, they are no way around a check of names.
 func (p *Policy) Opaque(to netip.AddrPort) Verdict {
 	if port := to.Port(); p.closed && (port == 443 || port == 80) {
-		return p.Says("", to)
+		return p.Says(network.TCP, "", to)
 	}
 	return Verdict{Allowed: true}
 }
+
+// Strict reports whether datagrams to a port may be of no version of QUIC but
+// those whose names can be read.
+func (p *Policy) Strict(to netip.AddrPort) bool { return p.closed && to.Port() == 443 }
 
 // Lookup judges a question for a name.
 func (p *Policy) Lookup(name string) Verdict {

@@ -17,6 +17,7 @@ import (
 type link struct {
 	nested.Endpoint
 	network  *Network
+	tap      *tap                   // nil: the interface is none
 	up, down atomic.Pointer[shaper] // nil: nothing is held
 	limits   atomic.Pointer[network.Bandwidth]
 	echoes   atomic.Int64
@@ -24,6 +25,7 @@ type link struct {
 
 func newLink(lower stack.LinkEndpoint, n *Network) *link {
 	l := &link{network: n}
+	l.tap, _ = lower.(*tap)
 	l.Endpoint.Init(lower, l)
 	l.limits.Store(&network.Bandwidth{})
 	return l
@@ -88,6 +90,9 @@ func (l *link) unlost() int {
 // shape has a bandwidth hold from now on.
 func (l *link) shape(b network.Bandwidth) {
 	l.limits.Store(&b)
+	if l.tap != nil {
+		l.tap.take(b.Empty())
+	}
 	for _, d := range []struct {
 		at   *atomic.Pointer[shaper]
 		rate int64

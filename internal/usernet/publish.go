@@ -80,12 +80,12 @@ func (n *Network) accept(outside *net.TCPConn, port uint16) {
 	peer := unmapped(outside.RemoteAddr())
 	ctx, cancel := context.WithTimeout(context.Background(), insidePatience)
 	defer cancel()
-	var inside *gonet.TCPConn
+	var inside *inner
 	var err error
 	for _, way := range ways(peer.Addr(), port) {
 		from, protocol := fullAddress(netip.AddrPortFrom(way.from, 0))
 		to, _ := fullAddress(way.to)
-		if inside, err = gonet.DialTCPWithBind(ctx, n.stack, from, to, protocol); err == nil {
+		if inside, err = n.dialInside(ctx, from, to, protocol); err == nil {
 			break
 		}
 	}
@@ -94,7 +94,6 @@ func (n *Network) accept(outside *net.TCPConn, port uint16) {
 		return
 	}
 	f := &flow{network: n, inside: inside, outside: outside, contact: &network.Contact{}}
-	f.reset = func() { inside.Close() }
 	n.flows.Add(1)
 	f.run(false)
 }

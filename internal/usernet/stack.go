@@ -36,6 +36,7 @@ type Network struct {
 	names    *resolver
 	flows    atomic.Int64 // of TCP
 	udpFlows atomic.Int64
+	patience time.Duration // openPatience
 	closers  []func()
 }
 
@@ -47,12 +48,8 @@ func New(o network.Order, fd int, refused func(network.Contact, uint16) string) 
 	if err != nil {
 		return nil, err
 	}
-	n := &Network{config: o.Config, policy: policy, contacts: newContacts(refused), names: newResolver(o.DNS)}
-	lower, err := fdbased.New(&fdbased.Options{
-		FDs: []int{fd}, MTU: uint32(o.PacketSize()), EthernetHeader: true, Address: tcpip.LinkAddress(network.GatewayMAC[:]),
-		// What never was on a wire is not damaged there.
-		RXChecksumOffload: true, PacketDispatchMode: fdbased.RecvMMsg, ProcessorsPerChannel: 1,
-	})
+	n := &Network{config: o.Config, policy: policy, contacts: newContacts(refused), names: newResolver(o.DNS), patience: openPatience}
+	lower, err := newInterface(fd, o.Config)
 	if err != nil {
 		return nil, fmt.Errorf("the interface: %w", err)
 	}
@@ -66,6 +63,19 @@ func New(o network.Order, fd int, refused func(network.Contact, uint16) string) 
 		return nil, err
 	}
 	return n, n.listenDNS()
+}
+
+// newInterface is the stack's end of the sandbox's interface. A bandwidth is held
+// better with packets that are not long.
+func newInterface(fd int, c network.Config) (stack.LinkEndpoint, error) {
+	if t, err := newTap(fd, c.PacketSize(), c.Bandwidth.Empty()); err != nil || t != nil {
+		return t, err
+	}
+	return fdbased.New(&fdbased.Options{
+		FDs: []int{fd}, MTU: uint32(c.PacketSize()), EthernetHeader: true, Address: tcpip.LinkAddress(network.GatewayMAC[:]),
+		// What never was on a wire is not damaged there.
+		RXChecksumOffload: true, PacketDispatchMode: fdbased.RecvMMsg, ProcessorsPerChannel: 1,
+	})
 }
 
 // configure gives the stack its addresses, and has it answer for all others.

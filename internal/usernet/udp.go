@@ -7,10 +7,12 @@ import (
 	"time"
 
 	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
+	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/udp"
 	"gvisor.dev/gvisor/pkg/waiter"
 
+	"github.com/snug-sandbox/snug/internal/egress"
 	"github.com/snug-sandbox/snug/network"
 )
 
@@ -50,18 +52,93 @@ func (n *Network) forwardUDP(r *udp.ForwarderRequest) {
 		return
 	}
 	n.udpFlows.Add(1)
-	contact := n.contacts.reached(network.UDP, verdict.Names, to)
 	inside := gonet.NewUDPConn(&queue, endpoint)
+	f := &datagramFlow{network: n, from: addrPort(id.RemoteAddress, id.RemotePort), to: to, names: verdict.Names}
+	if verdict.Check {
+		f.quic = &egress.Datagrams{Judge: f.judge, Strict: n.policy.Strict(to)}
+	} else {
+		f.reached()
+	}
 	go func() {
-		sent, received := datagrams(inside, outside, udpIdle)
-		n.contacts.transferred(contact, sent, received)
+		sent, received := datagrams(inside, outside, udpIdle, f.admit)
+		if f.contact != nil {
+			n.contacts.transferred(f.contact, sent, received)
+		}
 		n.udpFlows.Add(-1)
 	}()
 }
 
+// datagramFlow is one of UDP.
+type datagramFlow struct {
+	network  *Network
+	from, to netip.AddrPort
+	names    []string
+	quic     *egress.Datagrams // nil: names do not count
+	contact  *network.Contact  // once something went out
+	said     string            // the name that the last connection said
+	verdict  egress.Verdict
+}
+
+func (f *datagramFlow) reached() {
+	if f.contact == nil {
+		f.contact = f.network.contacts.reached(network.UDP, f.names, f.to)
+	}
+}
+
+// admit returns what may go out, once a datagram came; false ends the flow.
+func (f *datagramFlow) admit(b []byte) ([][]byte, bool) {
+	if f.quic == nil {
+		return [][]byte{b}, true
+	}
+	out, err := f.quic.Take(b)
+	switch {
+	case err == errRefused:
+		f.refuse(f.verdict.Names, f.verdict.Why)
+		return nil, false
+	case err != nil:
+		f.refuse(f.names, err.Error())
+		return nil, false
+	case len(out) > 0:
+		f.reached()
+		f.network.contacts.called(f.contact, f.said)
+	}
+	return out, true
+}
+
+// judge is asked for each name that a connection of QUIC says.
+func (f *datagramFlow) judge(h egress.Hello) error {
+	f.said, f.verdict = h.Name, f.network.policy.Hello(network.UDP, h, f.to)
+	if !f.verdict.Allowed {
+		return errRefused
+	}
+	return nil
+}
+
+// refuse tells of a refusal, and the command that nobody listens there for it.
+func (f *datagramFlow) refuse(names []string, why string) {
+	f.network.contacts.refuse(network.UDP, names, f.to, why, f.from.Port())
+	f.network.prohibit(f.from.Addr(), datagramHeader(f.from, f.to))
+}
+
+// datagramHeader is the beginning of a packet of UDP, by which its sender knows it.
+func datagramHeader(from, to netip.AddrPort) []byte {
+	ports := make([]byte, header.UDPMinimumSize)
+	header.UDP(ports).Encode(&header.UDPFields{SrcPort: from.Port(), DstPort: to.Port(), Length: header.UDPMinimumSize})
+	if to.Addr().Is6() {
+		ip := make([]byte, header.IPv6MinimumSize)
+		header.IPv6(ip).Encode(&header.IPv6Fields{PayloadLength: header.UDPMinimumSize, TransportProtocol: udp.ProtocolNumber, HopLimit: 64,
+			SrcAddr: address(from.Addr()), DstAddr: address(to.Addr())})
+		return append(ip, ports...)
+	}
+	ip := make([]byte, header.IPv4MinimumSize)
+	header.IPv4(ip).Encode(&header.IPv4Fields{TotalLength: header.IPv4MinimumSize + header.UDPMinimumSize, TTL: 64, Protocol: uint8(udp.ProtocolNumber),
+		SrcAddr: address(from.Addr()), DstAddr: address(to.Addr())})
+	return append(ip, ports...)
+}
+
 // datagrams copies between two sockets until both have been idle, and closes
-// them. It returns what went from a to b and back.
-func datagrams(a, b net.Conn, idle time.Duration) (there, back int64) {
+// them. What goes from a to b is admitted first. It returns what went there and back.
+func datagrams(a, b net.Conn, idle time.Duration, admit func([]byte) ([][]byte, bool)) (there, back int64) {
 	extend := func() {
 		until := time.Now().Add(idle)
 		a.SetReadDeadline(until)
@@ -70,17 +147,17 @@ func datagrams(a, b net.Conn, idle time.Duration) (there, back int64) {
 	extend()
 	done := make(chan struct{})
 	go func() {
-		back = copyDatagrams(a, b, extend)
+		back = copyDatagrams(a, b, extend, all)
 		close(done)
 	}()
-	there = copyDatagrams(b, a, extend)
+	there = copyDatagrams(b, a, extend, admit)
 	<-done
 	return there, back
 }
 
 // copyDatagrams ends both sockets when one of them fails: an answer that nobody
 // listens on a port ends the flow.
-func copyDatagrams(to, from net.Conn, extend func()) (total int64) {
+func copyDatagrams(to, from net.Conn, extend func(), admit func([]byte) ([][]byte, bool)) (total int64) {
 	defer to.Close()
 	defer from.Close()
 	buffer := *datagramBuffers.Get().(*[]byte)
@@ -91,11 +168,20 @@ func copyDatagrams(to, from net.Conn, extend func()) (total int64) {
 			return total
 		}
 		extend()
-		if _, err := to.Write(buffer[:n]); err == nil {
-			total += int64(n)
+		out, goes := admit(buffer[:n])
+		if !goes {
+			return total
+		}
+		for _, b := range out {
+			if _, err := to.Write(b); err == nil {
+				total += int64(len(b))
+			}
 		}
 	}
 }
+
+// all admits every datagram.
+func all(b []byte) ([][]byte, bool) { return [][]byte{b}, true }
 
 var datagramBuffers = sync.Pool{New: func() any { b := make([]byte, 64<<10); return &b }}
 
