@@ -1,6 +1,7 @@
 package hook
 
 import (
+	"errors"
 	"io"
 	"maps"
 	"os"
@@ -159,8 +160,9 @@ func (h *Hook) runBox(b box) (int, error) {
 	}
 	defer n.Close()
 	lock, err := b.register(cmd, n, func() {
-		if h.canceled() != nil { // before the command could hear of it
-			go cmd.Kill()
+		var c canceled
+		if errors.As(h.canceled(), &c) { // the command may not have heard of it
+			go cmd.Signal(c.signal)
 		}
 	})
 	if err != nil {
