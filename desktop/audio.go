@@ -134,9 +134,13 @@ func (b *builder) pipewire() {
 func (b *builder) alsa() {
 	p := b.add("audio", "the sound devices in /dev/snd")
 	p.Risk = "the devices can record, too"
-	for _, n := range b.f.glob("/dev/snd/*") {
+	cards := b.f.glob("/dev/snd/*")
+	if cards == nil {
+		p.Opens, p.Risk = "the settings of ALSA; there is no sound card in /dev/snd", ""
+	}
+	for _, n := range cards {
 		p.device(n)
 	}
 	p.bind("/proc/asound")
-	p.bind(path.Join(b.f.Home, ".asoundrc"))
+	p.bind(path.Join(b.f.Home, ".asoundrc"), path.Join(b.f.configHome(), "alsa"))
 }

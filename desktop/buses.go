@@ -1,6 +1,7 @@
 package desktop
 
 import (
+	"path"
 	"strconv"
 	"strings"
 
@@ -119,19 +120,18 @@ func (b *builder) session() (rules []string) {
 		p := b.add("tray", "an icon in the tray")
 		p.Risk = "what its menu does is started outside"
 		rules = append(rules, "--call=org.kde.StatusNotifierWatcher=*@/StatusNotifierWatcher", "--broadcast=org.kde.StatusNotifierWatcher=*@/StatusNotifierWatcher")
-		for pid := 2; pid < 10; pid++ {
+		for pid := firstPID; pid < lastPID; pid++ {
 			for _, prefix := range []string{"org.kde", "org.freedesktop"} {
 				rules = append(rules, "--own="+prefix+".StatusNotifierItem-"+strconv.Itoa(pid)+"-1")
 			}
 		}
 	}
 	if on(b.MPRIS) {
-		name := b.MPRIS
-		if name == Auto {
-			name = b.work.AppID
+		names := b.players()
+		b.add("mpris", "control of what it plays, as "+strings.Join(names, ", "))
+		for _, name := range names {
+			rules = append(rules, "--own="+name+".*")
 		}
-		b.add("mpris", "control of what it plays, as org.mpris.MediaPlayer2."+name)
-		rules = append(rules, "--own=org.mpris.MediaPlayer2."+name+".*")
 	}
 	if b.Keyring == Service {
 		p := b.add("keyring", "the keyring of your session")
@@ -141,6 +141,7 @@ func (b *builder) session() (rules []string) {
 	rules = append(rules, b.inputMethod()...)
 	if len(rules) > 0 || !b.DBus.Session.Empty() {
 		rules = append(rules, "--own="+b.work.AppID+".*")
+		rules = append(rules, b.ownNames()...)
 	}
 	if !b.DBus.Session.Empty() {
 		b.add("dbus.session", "on the session bus: "+strings.ReplaceAll(strings.Join(b.DBus.Session.options(), " "), "--", ""))
@@ -148,6 +149,41 @@ func (b *builder) session() (rules []string) {
 	}
 	return rules
 }
+
+// players are the names of a media player on the bus. Players take that of their
+// program (MPRIS specification, "Bus Name Policy").
+func (b *builder) players() (names []string) {
+	const prefix = "org.mpris.MediaPlayer2."
+	if b.MPRIS != Auto {
+		return []string{prefix + b.MPRIS}
+	}
+	if program := path.Base(b.r.Program); isElement(program, true) {
+		names = append(names, prefix+program)
+	}
+	return append(names, prefix+b.work.AppID)
+}
+
+// ownNames lets a program take the names that desktop entries say are its own:
+// programs of GTK end when they may not, and those of KDE add their pid.
+func (b *builder) ownNames() (rules []string) {
+	if len(b.f.Own) > 0 {
+		b.add("dbus.session", "names of its own on the session bus, by its desktop entries: "+strings.Join(b.f.Own, ", "))
+	}
+	for _, name := range b.f.Own {
+		rules = append(rules, "--own="+name+".*")
+		for pid := firstPID; strings.HasPrefix(name, "org.kde.") && pid < lastPID; pid++ {
+			rules = append(rules, "--own="+name+"-"+strconv.Itoa(pid))
+		}
+	}
+	return rules
+}
+
+// firstPID and lastPID are around what pid a program has that was just started in
+// a sandbox: names hold it, and rules have no patterns for that.
+const (
+	firstPID = 2
+	lastPID  = 10
+)
 
 func (b *builder) inputMethod() []string {
 	method := b.method()
@@ -162,7 +198,7 @@ func (b *builder) inputMethod() []string {
 		p.Env["IBUS_USE_PORTAL"] = "1"
 		return []string{"--talk=org.freedesktop.portal.IBus.*"}
 	}
-	return []string{"--talk=org.freedesktop.portal.Fcitx.*", "--talk=org.fcitx.Fcitx5.*"}
+	return []string{"--talk=org.freedesktop.portal.Fcitx.*"}
 }
 
 // proxied has a bus filtered, and shown at the path target.
@@ -272,6 +308,11 @@ func (b *builder) openLinks() {
 
 // Helper is the name of the program that does what Work says.
 const Helper = "snug-desktop"
+
+// UsesSession reports whether the program reaches the session bus.
+func (c Config) UsesSession() bool {
+	return c.UsesPortals() || c.Notifications || c.Tray || on(c.MPRIS) || c.Keyring == Service || on(c.InputMethod) || !c.DBus.Session.Empty()
+}
 
 // UsesPortals reports whether a portal is asked for.
 func (c Config) UsesPortals() bool { return len((&builder{Config: c}).portalWords()) > 0 }

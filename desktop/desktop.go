@@ -100,7 +100,9 @@ type Config struct {
 	Record bool `toml:"record"`
 
 	// DBus is what the program may say on the session bus and the system bus. It
-	// reaches no bus where nothing is named here or by another key.
+	// reaches no bus where nothing is named here or by another key. On the session
+	// bus it may own the application's id, and the names of the installed desktop
+	// entries that start it.
 	DBus DBus `toml:"dbus"`
 
 	// Portals lists the portals that may be called: "file_chooser", "open_uri",
@@ -116,7 +118,7 @@ type Config struct {
 	Tray bool `toml:"tray"`
 
 	// MPRIS is the name of the media player on the bus, org.mpris.MediaPlayer2.NAME.
-	// True stands for the application's id.
+	// True stands for the program's name, and for the application's id.
 	MPRIS string `toml:"mpris"`
 
 	// Keyring is "portal" (true: a secret of the program's own), "service" (the

@@ -279,6 +279,44 @@ func TestRulesOfTheBusAreWellFormedAndNarrow(t *testing.T) {
 	}
 }
 
+// Programs of GTK end when they may not take their name, and players are known by
+// theirs.
+func TestAProgramOwnsTheNamesThatAreIts(t *testing.T) {
+	f := world(t)
+	f.Env["DBUS_SESSION_BUS_ADDRESS"] = "unix:path=/tmp/bus"
+	f.Own = []string{"org.gnome.Evince", "org.kde.okular"}
+	l, err := Config{MPRIS: Auto}.Layout(f, Run{Name: "media-player.vlc", Program: "/usr/bin/vlc", ID: "1", Dir: "/d"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules := l.Work.Proxies[0].Rules
+	for _, want := range []string{
+		"--own=org.gnome.Evince.*", "--own=org.kde.okular.*", "--own=org.kde.okular-2", "--own=org.mpris.MediaPlayer2.vlc.*",
+		"--own=org.mpris.MediaPlayer2.org.snug_sandbox.media_player_vlc.*", "--own=org.snug_sandbox.media_player_vlc.*",
+	} {
+		if !slices.Contains(rules, want) {
+			t.Errorf("%s is missing in %q", want, rules)
+		}
+	}
+	if slices.Contains(rules, "--own=org.gnome.Evince-2") {
+		t.Error("a pid in a name that has none")
+	}
+	odd, err := Config{MPRIS: Auto}.Layout(f, Run{Name: "x", Program: "/opt/a player.sh", ID: "1", Dir: "/d"})
+	if err != nil || slices.ContainsFunc(odd.Work.Proxies[0].Rules, func(r string) bool { return strings.Contains(r, "a player") }) {
+		t.Errorf("%+v, %v", odd, err)
+	}
+}
+
+func TestALSAIsTheDevicesThatThereAre(t *testing.T) {
+	p := part(laidOut(t, Config{Audio: []string{ALSA}}, world(t, "/dev/snd/pcmC0D0p", "/dev/snd/controlC0")), "audio")
+	if p.source("/dev/snd/pcmC0D0p") == "" || p.source("/dev/snd/controlC0") == "" || p.Risk == "" {
+		t.Errorf("%+v", p)
+	}
+	if p := part(laidOut(t, Config{Audio: []string{ALSA}}, world(t)), "audio"); p.Risk != "" || !strings.Contains(p.Opens, "no sound card") {
+		t.Errorf("without one: %+v", p)
+	}
+}
+
 func TestPortalsKnowTheProgram(t *testing.T) {
 	f := world(t)
 	f.Env["DBUS_SESSION_BUS_ADDRESS"] = "unix:path=/tmp/bus"

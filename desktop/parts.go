@@ -24,11 +24,13 @@ type Facts struct {
 	Documents string            `json:"documents"` // where the document portal's files are; "" when there is none
 	A11y      string            `json:"a11y"`      // address of the accessibility bus; "" when there is none
 	Programs  map[string]string `json:"programs"`  // helpers of others that are installed, by name
+	Own       []string          `json:"own"`       // names on the session bus that are the program's, by its desktop entries
 }
 
 // Run is one start of a program.
 type Run struct {
 	Name    string `json:"name"`     // of the profile
+	Program string `json:"program"`  // that is started
 	ID      string `json:"id"`       // of this run, digits
 	Dir     string `json:"dir"`      // what the helpers make lies here
 	HostNet bool   `json:"host_net"` // the sandbox has the host's network

@@ -463,14 +463,14 @@ func codeEditorTree() map[string]any {
 
 func gameTree() map[string]any {
 	return map[string]any{
-		"description": "Games and their launchers: graphics, sound, controllers, network",
+		"description": "Games and their launchers: graphics, sound, controllers, network, an X server of their own",
 		"desktop": map[string]any{
 			"audio":    true,
 			"gpu":      true,
 			"joystick": true,
 			"tray":     true,
 		},
-		"extends": "generic-wayland",
+		"extends": "generic-x11",
 		"network": map[string]any{
 			"mode": "private",
 		},

@@ -63,7 +63,7 @@ built-in pdf-reader: Reads documents: those that you open, and nothing else; pri
 built-in media-player: Plays what you open: sound without recording, control by media keys; no network
 built-in office: Documents that you open, and your downloads; prints by the portal; no network
 built-in code-editor: An editor of code with the current directory to write to, and the network
-built-in game: Games and their launchers: graphics, sound, controllers, network`
+built-in game: Games and their launchers: graphics, sound, controllers, network, an X server of their own`
 	if got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
 	}

@@ -4,12 +4,16 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"text/tabwriter"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/snug-sandbox/snug/internal/desktopentry"
 	"github.com/snug-sandbox/snug/internal/problem"
@@ -51,21 +55,17 @@ func (p places) service(id string) string {
 // find returns the entry of an application: the user's own, unless it was
 // written here, else the system's.
 func (p places) find(id string) (string, *desktopentry.File, error) {
-	list := []string{p.saved(id), p.own(id)}
-	for _, dir := range p.dirs {
-		list = append(list, filepath.Join(dir, "applications", id+".desktop"))
+	list := []string{p.saved(id)}
+	for _, dir := range append([]string{p.home}, p.dirs...) {
+		list = append(list, below(filepath.Join(dir, "applications"), id)...)
 	}
 	for _, name := range list {
-		text, err := os.ReadFile(name)
+		f, err := read(name)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
 			return "", nil, err
-		}
-		f, err := desktopentry.Parse(string(text))
-		if err != nil {
-			return "", nil, &problem.Problem{What: name, Why: err.Error(), Err: err, Fix: "desktop-file-validate " + name}
 		}
 		if f.Main().Get(desktopentry.Marker) == "" {
 			return name, f, nil
@@ -74,34 +74,89 @@ func (p places) find(id string) (string, *desktopentry.File, error) {
 	return "", nil, fs.ErrNotExist
 }
 
+// below are the files that an id may stand for: a dash is one, or parts a folder
+// from what is in it (Desktop Entry specification, "Desktop File ID").
+func below(dir, id string) []string {
+	list := []string{filepath.Join(dir, id+".desktop")}
+	for i, c := range id {
+		if folder := filepath.Join(dir, id[:i]); c == '-' && i > 0 && i+1 < len(id) && isFolder(folder) {
+			list = append(list, below(folder, id[i+1:])...)
+		}
+	}
+	return list
+}
+
+func isFolder(name string) bool {
+	info, err := os.Stat(name)
+	return err == nil && info.IsDir()
+}
+
+func read(name string) (*desktopentry.File, error) {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	f, err := desktopentry.Parse(string(text))
+	if err != nil {
+		return nil, &problem.Problem{What: name, Why: err.Error(), Err: err, Fix: "desktop-file-validate " + name}
+	}
+	return f, nil
+}
+
+// entry returns the entry that a word of the command line stands for: an id, a
+// file, or a program, for which a new one is made. The name is that of the file.
+func (p places) entry(word, id string) (name string, f *desktopentry.File, err error) {
+	if strings.Contains(word, "/") && strings.HasSuffix(word, ".desktop") {
+		f, err = read(word)
+		if err != nil || f.Main().Get(desktopentry.Marker) == "" {
+			return word, f, err
+		}
+	}
+	name, f, err = p.find(id)
+	if errors.Is(err, fs.ErrNotExist) {
+		f, err = p.fresh(word, id)
+	}
+	return name, f, err
+}
+
 // install writes the entry of an application, so that it starts in a sandbox.
 func install(args []string) error {
 	flags := flag.NewFlagSet("install", flag.ContinueOnError)
 	profile := flags.String("profile", "", "")
 	self := flags.String("snug", "snug", "")
 	label := flags.String("name", "", "")
+	icon := flags.String("icon", "", "")
+	types := flags.String("mime", "", "")
+	flags.SetOutput(io.Discard)
 	if err := flags.Parse(args); err != nil || flags.NArg() != 1 {
 		return fmt.Errorf("usage: snug desktop install NAME|COMMAND")
+	}
+	for name := range strings.SplitSeq(strings.TrimSuffix(*types, ";"), ";") {
+		if name != "" && !mimeType.MatchString(name) {
+			return &problem.Problem{What: "--mime " + name, Why: "not a type of files", Fix: "one such as image/png, or x-scheme-handler/mailto for links"}
+		}
 	}
 	p, word := dataPlaces(), flags.Arg(0)
 	id := strings.TrimSuffix(filepath.Base(word), ".desktop")
 	if !validID(id) {
-		return &problem.Problem{What: word, Why: "not a name for a desktop entry", Fix: "letters, digits, \"-\", \"_\" and \".\""}
+		return &problem.Problem{What: word, Why: "not a name for a desktop entry", Fix: "the name of a file in /usr/share/applications, without .desktop, or of a program"}
 	}
-	from, f, err := p.find(id)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		if f, err = p.fresh(word, id); err != nil {
-			return err
-		}
-	case err != nil:
+	from, f, err := p.entry(word, id)
+	if err != nil {
 		return err
 	}
 	if *profile == "" {
 		*profile = guess(id, f)
 	}
 	if *label != "" {
+		f.Main().Delete("Name")
 		f.Main().Set("Name", desktopentry.Escape(*label))
+	}
+	if *icon != "" {
+		f.Main().Set("Icon", desktopentry.Escape(*icon))
+	}
+	if *types != "" {
+		f.Main().Set("MimeType", *types)
 	}
 	if err := f.Sandboxed([]string{*self, "run", "-p", *profile, "--"}, *profile); err != nil {
 		return &problem.Problem{What: id, Why: err.Error(), Err: err}
@@ -127,10 +182,13 @@ func mustRead(name string) string {
 	return string(text)
 }
 
-// validID keeps to the names that the bus knows, and to those that it does not
-// but files have.
+// mimeType is a type of files, or a scheme of links (RFC 6838, section 4.2).
+var mimeType = regexp.MustCompile(`^[[:alnum:]][[:alnum:]!#$&^_.+-]*/[[:alnum:]][[:alnum:]!#$&^_.+-]*$`)
+
+// validID keeps to names that files of entries have: they may hold blanks and
+// letters of all languages, and nothing that ends a line of a list.
 func validID(id string) bool {
-	return id != "" && id[0] != '.' && id[0] != '-' && strings.Trim(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.+") == ""
+	return id != "" && id[0] != '.' && id[0] != '-' && len(id) < 200 && utf8.ValidString(id) && strings.IndexFunc(id, unicode.IsControl) < 0
 }
 
 // fresh makes an entry of a command.
@@ -139,11 +197,15 @@ func (p places) fresh(word, id string) (*desktopentry.File, error) {
 	if err != nil {
 		return nil, &problem.Problem{What: word, Why: "there is no desktop entry of this name, and no such program", Fix: "the name of a file in /usr/share/applications, without .desktop, or of a program", Err: err}
 	}
+	if program, err = filepath.Abs(program); err != nil {
+		return nil, err
+	}
 	f := desktopentry.New()
 	g := f.Main()
 	g.Set("Type", "Application")
 	g.Set("Version", "1.5")
-	g.Set("Name", desktopentry.Escape(strings.ToUpper(id[:1])+id[1:]))
+	first, size := utf8.DecodeRuneInString(id)
+	g.Set("Name", desktopentry.Escape(string(unicode.ToUpper(first))+id[size:]))
 	g.Set("Exec", desktopentry.Exec(append(desktopentry.Percent([]string{program}), "%U")))
 	g.Set("Icon", p.icon(id))
 	g.Set("Terminal", "false")

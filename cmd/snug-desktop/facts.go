@@ -10,8 +10,8 @@ import (
 	"github.com/snug-sandbox/snug/internal/wayland"
 )
 
-// gather looks at the caller's session, as far as c asks.
-func gather(c desktop.Config) desktop.Facts {
+// gather looks at the caller's session, as far as c asks, for the program.
+func gather(c desktop.Config, program string) desktop.Facts {
 	caller, _ := host.Gather(host.Want{})
 	f := desktop.Facts{UID: caller.UID, Home: caller.Home, Env: map[string]string{}, Programs: map[string]string{}}
 	for _, kv := range os.Environ() {
@@ -37,6 +37,9 @@ func gather(c desktop.Config) desktop.Facts {
 		if c.A11y {
 			f.A11y = bus.a11y()
 		}
+	}
+	if c.UsesSession() {
+		f.Own = dataPlaces().names(program)
 	}
 	return f
 }

@@ -68,7 +68,7 @@ func (s *session) close() {
 
 // begin makes everything that the Config asks for, or nothing.
 func (s *session) begin() desktop.Answer {
-	s.facts = gather(s.Config)
+	s.facts = gather(s.Config, s.Run.Program)
 	err := s.make()
 	answer := desktop.Answer{Layout: s.layout, Notes: s.notes}
 	if err != nil {

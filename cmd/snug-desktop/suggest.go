@@ -9,7 +9,10 @@ import (
 	"regexp"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
+
+	"github.com/snug-sandbox/snug/desktop"
 )
 
 // suggest reads what was noted of a run, and proposes a profile. Its arguments
@@ -19,7 +22,8 @@ func suggest(args []string) error {
 	if len(args) != 4 {
 		return fmt.Errorf("usage: snug-desktop suggest BUSLOG TRACE PROFILE PROGRAM")
 	}
-	missed := misses{home: os.Getenv("HOME"), keys: map[string]string{}, names: map[string]int{}, files: map[string]int{}}
+	sockets := desktop.Facts{UID: os.Getuid(), Env: map[string]string{"XDG_RUNTIME_DIR": os.Getenv("XDG_RUNTIME_DIR")}}.InsideDir()
+	missed := newMisses(os.Getenv("HOME"), sockets)
 	if f, err := os.Open(args[0]); err == nil {
 		missed.bus(f)
 		f.Close()
@@ -34,19 +38,28 @@ func suggest(args []string) error {
 
 // misses is what a program asked for and did not get.
 type misses struct {
-	home  string
+	home, sockets string // directories
+
 	keys  map[string]string // of [desktop], with their values
 	names map[string]int    // on the session bus, and how often
+	owned map[string]int    // that it wanted to take
 	files map[string]int    // that there are, outside
 	net   int
+}
+
+func newMisses(home, sockets string) *misses {
+	return &misses{home: home, sockets: sockets, keys: map[string]string{}, names: map[string]int{}, owned: map[string]int{}, files: map[string]int{}}
 }
 
 // Lines of xdg-dbus-proxy --log: a message, and what became of it.
 var (
 	callLine    = regexp.MustCompile(`-> (\S+) call (\S+) at (\S+)`)
 	refusedLine = regexp.MustCompile(`\*(HIDDEN|DENIED|SKIPPED)\*|REQUEST DENIED`)
-	filterLine  = regexp.MustCompile(`Filtering message due to arg0 (\S+?),`)
+	filterLine  = regexp.MustCompile(`Filtering message due to arg0 (\S+?), policy: \d+ \(required (\d+)\)`)
 )
+
+// policyOwn is what the log calls the right to take a name.
+const policyOwn = "3"
 
 // bus counts the names that were called in vain.
 func (m *misses) bus(r io.Reader) {
@@ -63,7 +76,11 @@ func (m *misses) bus(r io.Reader) {
 			continue
 		}
 		if c := filterLine.FindStringSubmatch(line); c != nil {
-			m.name(c[1])
+			if c[2] == policyOwn {
+				m.own(c[1])
+			} else {
+				m.name(c[1])
+			}
 		} else if refusedLine.MatchString(line) {
 			m.name(last)
 		}
@@ -97,6 +114,14 @@ func (m *misses) name(name string) {
 	m.names[name]++
 }
 
+func (m *misses) own(name string) {
+	if player, ok := strings.CutPrefix(name, "org.mpris.MediaPlayer2."); ok && desktop.CheckBusName(name) == "" {
+		m.keys["mpris"] = strconv.Quote(player)
+		return
+	}
+	m.owned[name]++
+}
+
 // failed is a line of strace(1) about a path that was not there, or not open.
 var failed = regexp.MustCompile(`^\d*\s*(\w+)\(.*?"((?:[^"\\]|\\.)*)".*= -1 (ENOENT|EACCES|EPERM|ECONNREFUSED|EROFS|ENETUNREACH)\b`)
 
@@ -116,15 +141,15 @@ func (m *misses) trace(r io.Reader) {
 }
 
 func (m *misses) path(path string) {
-	uid := fmt.Sprintf("/run/user/%d/", os.Getuid())
+	sockets := m.sockets + "/"
 	switch {
 	case !filepath.IsAbs(path):
 		return
 	case strings.HasPrefix(path, "/tmp/.X11-unix/"):
 		m.keys["x11"] = `"fallback"`
-	case strings.HasPrefix(path, uid+"wayland-"):
+	case strings.HasPrefix(path, sockets+"wayland-"):
 		m.keys["wayland"] = `"auto"`
-	case strings.HasPrefix(path, uid+"pulse"), strings.HasPrefix(path, uid+"pipewire"):
+	case strings.HasPrefix(path, sockets+"pulse"), strings.HasPrefix(path, sockets+"pipewire"):
 		m.keys["audio"] = "true"
 	case strings.HasPrefix(path, "/dev/dri"), strings.HasPrefix(path, "/dev/nvidia"):
 		m.keys["gpu"] = "true"
@@ -144,12 +169,11 @@ func (m *misses) path(path string) {
 
 // proposes leaves out what every program looks for, or nothing should have.
 func (m *misses) proposes(path string) bool {
-	for _, dir := range []string{"/proc", "/sys", "/dev", "/run/user", "/var/lib", "/usr", "/etc", "/tmp", m.home + "/.ssh", m.home + "/.gnupg"} {
-		if path == dir || strings.HasPrefix(path, dir+"/") {
-			return false
-		}
+	dirs := []string{m.sockets, "/proc", "/sys", "/dev", "/run/user", "/var/lib", "/usr", "/etc", "/tmp"}
+	if strings.HasPrefix(path, m.home+"/") {
+		dirs = []string{m.home + "/.ssh", m.home + "/.gnupg"}
 	}
-	return path != m.home && path != "/"
+	return path != m.home && path != "/" && !slices.ContainsFunc(dirs, func(dir string) bool { return path == dir || strings.HasPrefix(path, dir+"/") })
 }
 
 // write proposes a profile, as TOML.
@@ -159,37 +183,36 @@ func (m *misses) write(w io.Writer, profile, program string) {
 	p("version = 1")
 	p("extends = %q", profile)
 	if m.net > 0 {
-		p("\n# %d connections found no network.\n[network]\nmode = \"host\"", m.net)
+		p("\n# %d connections found no network.\n[network]\nmode = \"private\"", m.net)
 	}
-	var talk, refused []string
-	for _, name := range sorted(m.names) {
-		if slices.ContainsFunc(never, func(n string) bool { return strings.HasPrefix(name, n) }) {
-			refused = append(refused, name)
-		} else {
-			talk = append(talk, name)
-		}
-	}
-	if len(m.keys)+len(talk)+len(refused) > 0 {
+	if len(m.keys)+len(m.names)+len(m.owned) > 0 {
 		p("\n[desktop]")
 	}
 	for _, key := range sorted(m.keys) {
 		p("%s = %s", key, m.keys[key])
 	}
-	for _, name := range refused {
-		p("# It called %s %d times, which is a way out of the sandbox: not proposed.", name, m.names[name])
-	}
-	if len(talk) > 0 {
-		p("dbus.session.talk = [")
-		for _, name := range talk {
-			p("  %q,  # %d times", name, m.names[name])
-		}
-		p("]")
-	}
+	writeNames(p, "talk", m.names)
+	writeNames(p, "own", m.owned)
 	for _, path := range sorted(m.files) {
 		if rest, ok := strings.CutPrefix(path, m.home+"/"); ok {
 			path, m.files["~/"+rest] = "~/"+rest, m.files[path]
 		}
 		p("\n# asked for %d times\n[[mounts]]\nsource = %q\noptional = true", m.files[path], path)
+	}
+}
+
+// writeNames proposes names for one list of dbus.session.
+func writeNames(p func(string, ...any), list string, names map[string]int) {
+	var lines []string
+	for _, name := range sorted(names) {
+		if slices.ContainsFunc(never, func(n string) bool { return strings.HasPrefix(name, n) }) {
+			p("# It asked for %s %d times, which is a way out of the sandbox: not proposed.", name, names[name])
+		} else if desktop.CheckBusName(name) == "" {
+			lines = append(lines, fmt.Sprintf("  %q,  # %d times", name, names[name]))
+		}
+	}
+	if lines != nil {
+		p("dbus.session.%s = [\n%s\n]", list, strings.Join(lines, "\n"))
 	}
 }
 

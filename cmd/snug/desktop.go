@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 
 	"github.com/alecthomas/kong"
 
@@ -36,7 +37,10 @@ windows, sound, portals, buses. "snug explain" shows what each key opens.
   snug desktop wizard -- gedit             propose a profile for a program
 `
 
-type desktopInstallVerb struct{ word, profile, name string }
+type desktopInstallVerb struct {
+	word, profile, name, icon string
+	types                     []string
+}
 
 func desktopInstallNode() *kong.Node {
 	v := &desktopInstallVerb{}
@@ -55,6 +59,8 @@ the program.
 	n.Flags = []*kong.Flag{
 		option("profile/p", "NAME", "Profile by name or path.", func(s string) error { v.profile = s; return nil }),
 		option("name", "TITLE", "What the entry is called. Default: as it was.", func(s string) error { v.name = s; return nil }),
+		option("icon", "ICON", "Its icon: one of the theme's, or a file. Default: as it was, or of the program's name.", v.setIcon),
+		option("mime", "TYPE", "A type of files that it opens, such as image/png (repeatable). Default: as it was.", func(s string) error { v.types = append(v.types, s); return nil }),
 		helpOption(),
 	}
 	n.Positional = []*kong.Positional{argument("NAME|COMMAND", "A desktop entry, or a program.", true, func(s string) error { v.word = s; return nil })}
@@ -78,14 +84,28 @@ func (v *desktopInstallVerb) do(std streams) error {
 		}
 		args = append(args, "--profile="+v.profile)
 	}
-	if v.name != "" {
-		args = append(args, "--name="+v.name)
+	args = append(args, "--name="+v.name, "--icon="+v.icon)
+	if v.types != nil {
+		args = append(args, "--mime="+strings.Join(v.types, ";")+";")
 	}
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
 	return desktopHelper(std, append(args, "--snug="+self, "--", v.word)...)
+}
+
+// setIcon takes a file's name as it is seen from everywhere.
+func (v *desktopInstallVerb) setIcon(s string) error {
+	if v.icon = s; !strings.Contains(s, "/") {
+		return nil
+	}
+	if _, err := os.Stat(s); err != nil {
+		return &problem.Problem{What: "--icon " + s, Err: err}
+	}
+	var err error
+	v.icon, err = filepath.Abs(s)
+	return err
 }
 
 // desktopHelper runs the helper program, which tells what is wrong itself.

@@ -46,7 +46,7 @@ func openSession(s *sandbox, request desktop.Request, std streams) (*session, er
 	}
 	request.Config = s.Spec.Desktop
 	request.Mounts = s.Spec.Mounts
-	request.Run = desktop.Run{Name: s.appName(), HostNet: hostNet(s.Spec)}
+	request.Run = desktop.Run{Name: s.appName(), Program: s.program(), HostNet: hostNet(s.Spec)}
 	helper, err := host.OwnProgram(desktop.Helper)
 	if err != nil {
 		return nil, &problem.Problem{What: "desktop", Why: err.Error(), Err: err}
@@ -89,14 +89,20 @@ func (h *session) close() {
 // appName is what a program of a desktop is known by: the name of its profile,
 // with that of the program where the profile is for any.
 func (s *sandbox) appName() string {
-	name, program := profileName(s.Spec.Name), s.box.program
-	if program == "" && len(s.Spec.Command.Args) > 0 {
-		program = s.Spec.Command.Args[0]
-	}
-	if program = filepath.Base(program); s.box.own || program == "." || program == name {
+	name, program := profileName(s.Spec.Name), filepath.Base(s.program())
+	if s.box.own || program == "." || program == name {
 		return name
 	}
 	return name + "." + program
+}
+
+// program is what is started, which is not the command where that only watches
+// it; "" when there is none.
+func (s *sandbox) program() string {
+	if s.box.program == "" && len(s.Spec.Command.Args) > 0 {
+		return s.Spec.Command.Args[0]
+	}
+	return s.box.program
 }
 
 func profileName(name string) string {

@@ -23,6 +23,12 @@ class Chooser(dbus.service.Object):
             print("ChooseApplication", app, file=notes)
         return dbus.UInt32(1), dbus.Dictionary({}, signature="sv")
 
+    @dbus.service.method("org.freedesktop.impl.portal.Access", in_signature="osssssa{sv}", out_signature="ua{sv}")
+    def AccessDialog(self, handle, app, parent, title, subtitle, body, options):
+        with open(os.environ["NOTES"], "a") as notes:
+            print("AccessDialog", app, file=notes)
+        return dbus.UInt32(0), dbus.Dictionary({}, signature="sv")
+
 
 dbus.mainloop.glib.DBusGMainLoop(set_as_default=True)
 bus = dbus.SessionBus()

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/snug-sandbox/snug/desktop"
+	"github.com/snug-sandbox/snug/internal/desktopentry"
+)
+
+// interpreters start programs of all kinds: an entry that begins with one says
+// nothing of who else begins so.
+var interpreters = []string{"sh", "bash", "dash", "env", "busybox", "python", "perl", "ruby", "node", "java", "gjs", "electron", "flatpak", "snap"}
+
+// names are the ids of the entries that start a program, as far as they are names
+// on a bus: an application takes that of its entry (Desktop Entry specification,
+// "D-Bus Activation").
+func (p places) names(program string) (list []string) {
+	file := executable(program)
+	base := filepath.Base(program)
+	if file == "" || slices.Contains(interpreters, strings.TrimRight(filepath.Base(file), "0123456789.")) {
+		return nil
+	}
+	for _, dir := range append([]string{p.home}, p.dirs...) {
+		root := filepath.Join(dir, "applications")
+		filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
+			id, ok := strings.CutSuffix(strings.TrimPrefix(name, root+"/"), ".desktop")
+			id = strings.ReplaceAll(id, "/", "-")
+			if err != nil || !ok || desktop.CheckAppID(id) != "" || slices.Contains(list, id) {
+				return nil
+			}
+			text, err := os.ReadFile(name)
+			if err == nil && strings.Contains(string(text), base) && starts(string(text), file) {
+				list = append(list, id)
+			}
+			return nil
+		})
+	}
+	slices.Sort(list)
+	return list
+}
+
+// starts reports whether an entry starts the program in a file. One that install
+// wrote is about what stands behind "--".
+func starts(text, file string) bool {
+	f, err := desktopentry.Parse(text)
+	if err != nil {
+		return false
+	}
+	words, err := desktopentry.Words(f.Main().Get("Exec"))
+	if err != nil {
+		return false
+	}
+	if at := slices.Index(words, "--"); f.Main().Get(desktopentry.Marker) != "" && at >= 0 && at+1 < len(words) {
+		words = words[at+1:]
+	}
+	return executable(words[0]) == file
+}
+
+// executable is the file that a word starts, links followed; "" when there is
+// none.
+func executable(word string) string {
+	name, err := exec.LookPath(word)
+	if err != nil {
+		return ""
+	}
+	if name, err = filepath.EvalSymlinks(name); err != nil {
+		return ""
+	}
+	return name
+}

@@ -1,0 +1,44 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestWhatWasMissedIsProposed(t *testing.T) {
+	home := written(t, 0o644, map[string]string{".config/wanted": "", ".ssh/id": ""})
+	m := newMisses(home, "/run/user/7")
+	m.bus(strings.NewReader(`C1: -> org.example.Talk call org.example.X.Y at /x
+*HIDDEN* (ping)
+Filtering message due to arg0 org.example.Looked, policy: 0 (required 1)
+Filtering message due to arg0 org.example.Mine, policy: 0 (required 3)
+Filtering message due to arg0 org.mpris.MediaPlayer2.tune, policy: 0 (required 3)
+Filtering message due to arg0 org.gnome.Shell, policy: 0 (required 3)
+Filtering message due to arg0 org.freedesktop.Notifications, policy: 0 (required 1)
+C2: -> org.freedesktop.systemd1 call org.freedesktop.systemd1.Manager.StartUnit at /org/freedesktop/systemd1 *HIDDEN*
+`))
+	m.trace(strings.NewReader(strings.Join([]string{
+		`7 openat(AT_FDCWD, "` + home + `/.config/wanted", O_RDONLY) = -1 ENOENT (No such file or directory)`,
+		`7 openat(AT_FDCWD, "` + home + `/.ssh/id", O_RDONLY) = -1 ENOENT (No such file or directory)`,
+		`7 openat(AT_FDCWD, "` + home + `/nowhere", O_RDONLY) = -1 ENOENT (No such file or directory)`,
+		`7 connect(3, {sa_family=AF_UNIX, sun_path="/run/user/7/pulse/native"}, 110) = -1 ENOENT (No such file or directory)`,
+		`7 connect(3, {sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("192.0.2.1")}, 16) = -1 ENETUNREACH (Network is unreachable)`,
+	}, "\n")))
+	var b strings.Builder
+	m.write(&b, "gtk", "a program\n")
+	text := b.String()
+	for _, want := range []string{
+		"version = 1\nextends = \"gtk\"\n", "audio = true\n", "notifications = true\n", "mpris = \"tune\"\n", "mode = \"private\"",
+		"dbus.session.talk = [\n  \"org.example.Looked\",  # 1 times\n  \"org.example.Talk\",  # 1 times\n]\n", "dbus.session.own = [\n  \"org.example.Mine\",  # 1 times\n]\n",
+		"# It asked for org.freedesktop.systemd1 1 times", "# It asked for org.gnome.Shell 1 times", "source = \"~/.config/wanted\"\n",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not in\n%s", want, text)
+		}
+	}
+	for _, never := range []string{".ssh", "nowhere", "\"org.gnome.Shell\"", "\"org.freedesktop.systemd1\""} {
+		if strings.Contains(text, never) {
+			t.Errorf("%q is in\n%s", never, text)
+		}
+	}
+}
