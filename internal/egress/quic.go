@@ -206,8 +206,10 @@ func (c *connection) frames(payload reader, judge func(Hello) error) error {
 		return ErrQUICTwisted
 	}
 	for len(payload) > 0 {
-		kind, _ := payload.number()
-		ok := true
+		kind, ok := payload.number()
+		if !ok {
+			return ErrQUICTwisted
+		}
 		switch kind {
 		case 0, 1: // padding, a ping
 		case 2, 3:

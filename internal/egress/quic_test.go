@@ -165,6 +165,7 @@ func TestHellosOfQUICInParts(t *testing.T) {
 		{"nothing but acknowledgements", [][]byte{begin(t, quicV1, id, 0, 1, crypto(0, good)), packet(t, quicV1, "theirs", id, 1, 1, ack), packet(t, quicV1, "theirs", id, 2, 1, end)}, 3, nil},
 		{"under keys of nobody", [][]byte{packet(t, quicV1, "theirs", "nobodys", 0, 1, crypto(0, bad))}, 1, nil},
 		{"a frame that has no place there", [][]byte{begin(t, quicV1, id, 0, 1, crypto(0, good), []byte{8, 0})}, 0, ErrQUICTwisted},
+		{"half a frame's kind at its end", [][]byte{packet(t, quicV1, id, id, 0, 1, make([]byte, 1199), []byte{0x40})}, 0, ErrQUICTwisted},
 		{"more than a hello has", [][]byte{begin(t, quicV1, id, 0, 1, []byte{6, 0x80, 1, 0, 0, 1, 0})}, 0, ErrQUICTwisted},
 		{"other kinds of packets in front", [][]byte{append([]byte("\xe0\x00\x00\x00\x01\x02xx\x00\x01x"), begin(t, quicV1, id, 0, 1, crypto(0, bad))...)}, 0, errNo},
 		{"behind what cannot be read", [][]byte{append([]byte("\xe0\x00\x00\x00\x01\x02xx\x00\x7f\xffx"), begin(t, quicV1, id, 0, 1, crypto(0, bad))...)}, 1, nil},
