@@ -105,6 +105,9 @@ func step(c *os.File) {
 }
 
 func run(o order, files []*os.File, in *json.Decoder) report {
+	if info, err := os.Stat(o.Dir); o.Dir != "" && (err != nil || !info.IsDir()) {
+		return report{snug.CodeNotFound, "run " + o.Args[0] + ": there is no directory " + o.Dir + " inside the container to start in"}
+	}
 	path, err := look(o)
 	if err != nil {
 		return report{snug.CodeNotFound, err.Error()}

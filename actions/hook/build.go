@@ -32,6 +32,7 @@ func (h *Hook) build(dockerfile string) (ref string, err error) {
 	ref = "snug-action-" + newID(8) + ":latest"
 	archive := filepath.Join(h.dir(), "built.tar")
 	defer os.Remove(archive)
+	defer exec.Command(tool, "rmi", ref).Run() // Snug's store has it, or nobody
 	for _, words := range [][]string{
 		{tool, "build", "-t", ref, "-f", dockerfile, filepath.Dir(dockerfile)},
 		{tool, "push", "--quiet", ref, "oci-archive:" + archive},

@@ -263,6 +263,9 @@ func TestJobContainer(t *testing.T) {
 	if got := r.hook("run_script_step", script{EntryPoint: "nothing-like-it", WorkingDirectory: "/"}, a.state); got.code != 127 {
 		t.Errorf("a command that is not there: %d, %s", got.code, got.out)
 	}
+	if got := r.hook("run_script_step", script{EntryPoint: "true", WorkingDirectory: "/nowhere"}, a.state); got.code != 127 || !strings.Contains(got.out, "no directory /nowhere") {
+		t.Errorf("a directory that is not there: %d, %s", got.code, got.out)
+	}
 	for range 2 {
 		if got := r.hook("cleanup_job", map[string]any{}, a.state); got.code != 0 {
 			t.Errorf("cleanup_job: %d, %s", got.code, got.out)
