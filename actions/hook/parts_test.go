@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/snug-sandbox/snug/process"
 )
 
 func TestInstall(t *testing.T) {
@@ -91,4 +93,40 @@ func TestMappings(t *testing.T) {
 			t.Errorf("%q is taken", text)
 		}
 	}
+}
+
+// FuzzRequest holds that what a runner writes is read or refused, and that a state
+// names this program's own things or none.
+func FuzzRequest(f *testing.F) {
+	f.Add(`{"command":"prepare_job","responseFile":null,"state":{"pod":"gha-00000000-000000000000"},"args":{"container":{"image":"x","prependPath":"a","portMappings":["80:8080"]},"services":[]}}`)
+	f.Add(`{"args":{"prependPath":["a","b"],"environmentVariables":{"A":null}},"state":"x"}`)
+	f.Fuzz(func(t *testing.T, text string) {
+		r, err := readRequest(strings.NewReader(text))
+		if err != nil {
+			return
+		}
+		if s, ok := r.state(); ok != podName.MatchString(s.Pod) || strings.ContainsAny(s.Pod, "/.") {
+			t.Fatalf("%q: the pod %q", text, s.Pod)
+		}
+		args[prepareArgs](r)
+		if s, err := args[script](r); err == nil {
+			for _, kv := range stepEnv(process.Env{}, s) {
+				if name, _, ok := strings.Cut(kv, "="); !ok || name == "" {
+					t.Fatalf("%q: the variable %q", text, kv)
+				}
+			}
+			for _, name := range scripts(s.EntryPointArgs) {
+				if !filepath.IsLocal(name) || strings.Contains(name, "/") {
+					t.Fatalf("%q: the script %q", text, name)
+				}
+			}
+		}
+		if c, err := args[container](r); err == nil {
+			for _, p := range c.PortMappings {
+				if m, err := parseMapping(p); err == nil && (m.inside < 1 || m.inside > 65535 || m.outside < 0 || m.outside > 65535) {
+					t.Fatalf("%q: %+v", p, m)
+				}
+			}
+		}
+	})
 }
