@@ -90,6 +90,9 @@ func (b *builder) cloneTree(label, source string, m Mount, optional bool) progra
 		b.optional(open)
 	}
 	fd := open.Keep("tree")
+	if m.Same != nil {
+		b.sameFile(label, fd, *m.Same)
+	}
 	propagation := uint64(unix.MS_PRIVATE)
 	if m.Propagation == PropagationSlave {
 		propagation = unix.MS_SLAVE

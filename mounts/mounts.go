@@ -184,7 +184,7 @@ type Mount struct {
 	Parents *units.FileMode `toml:"-"`
 
 	// Same is the file that Source has to lead to, where it was named by a
-	// descriptor.
+	// descriptor, or looked at before.
 	Same *FileID `toml:"-"`
 
 	// Fallback is what proc becomes where the kernel refuses a fresh procfs,

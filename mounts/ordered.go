@@ -48,9 +48,6 @@ func (b *builder) addOrdered(i int, r Resolved) error {
 func (b *builder) orderedBind(r Resolved, later []Resolved) error {
 	label := bindLabel(r)
 	fd := b.cloneTree(label, r.Source, r.Mount, r.Optional)
-	if r.Same != nil {
-		b.sameFile(label, fd, *r.Same)
-	}
 	s, err := b.prepare(r, label)
 	if err != nil {
 		return err
@@ -90,7 +87,7 @@ func (b *builder) sameFile(label string, fd program.Reg, id FileID) {
 	const inode, major, minor, size = 0x20, 0x88, 0x8c, 0x100 // struct statx
 	buffer := b.Space(size)
 	b.Do(label, plan.Statx, plan.Reg(fd), b.Text(""), atFlags(unix.AT_EMPTY_PATH), plan.Num(unix.STATX_INO), buffer)
-	help := &program.Help{Errno: syscall.EAGAIN, Why: "the path leads to another file than the descriptor by now"}
+	help := &program.Help{Errno: syscall.EAGAIN, Why: "the path leads to another file by now than the one that was meant"}
 	for _, word := range []struct {
 		offset uint64
 		value  uint32

@@ -10,7 +10,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/snug-sandbox/snug"
 	"github.com/snug-sandbox/snug/internal/problem"
@@ -116,7 +119,9 @@ func (b box) covers(target string) bool {
 				// As Docker does, which makes the directory that it starts in.
 				rel, _ := filepath.Rel(m.Target, path.Clean(target))
 				if root, err := os.OpenRoot(m.Source); err == nil {
-					root.MkdirAll(rel, 0o755)
+					if m.Same == nil || isFile(root, *m.Same) {
+						root.MkdirAll(rel, 0o755)
+					}
 					root.Close()
 				}
 			}
@@ -124,6 +129,16 @@ func (b box) covers(target string) bool {
 		}
 	}
 	return false
+}
+
+// isFile reports whether a directory is the one that was meant.
+func isFile(root *os.Root, id mounts.FileID) bool {
+	info, err := root.Stat(".")
+	if err != nil {
+		return false
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	return ok && st.Ino == id.Inode && unix.Major(uint64(st.Dev)) == id.Major && unix.Minor(uint64(st.Dev)) == id.Minor
 }
 
 // user is who the container's command is: numbers, as a name is the image's.

@@ -58,6 +58,11 @@ func TestDockerfile(t *testing.T) {
 	if got := r.hook("run_container_step", container{Dockerfile: "Dockerfile"}, a.state); got.code != 125 || !strings.Contains(got.out, "buildah build failed") || !strings.Contains(got.out, "nothing-like-it") {
 		t.Errorf("%d: %s", got.code, got.out)
 	}
+	// A directory that is a link by now leads nowhere.
+	os.Symlink(r.path("_work/_actions/owner/built"), r.path("_work/repo/repo/linked"))
+	if got := r.hook("run_container_step", container{Dockerfile: r.path("_work/repo/repo/linked/Dockerfile")}, a.state); got.code != 125 || strings.Contains(got.out, "Hello") {
+		t.Errorf("%d: %s", got.code, got.out)
+	}
 	r.hook("cleanup_job", nil, a.state)
 	if out := r.list(); strings.Contains(out, "snug-action") {
 		t.Errorf("what was built for a step is kept: %s", out)

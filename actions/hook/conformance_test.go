@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/snug-sandbox/snug"
 	"github.com/snug-sandbox/snug/internal/kerneltest"
 )
 
@@ -330,6 +331,50 @@ func TestWhatAContainerDoesNotGet(t *testing.T) {
 	}
 	if _, err := os.Stat(r.path("_work/_tool/x")); err == nil {
 		t.Error("what a job writes to _tool poisons the next one")
+	}
+}
+
+// TestLinksInPlaceOfTheRepository has a job put symbolic links where the runner's
+// own mounts, and those of later jobs, come from.
+func TestLinksInPlaceOfTheRepository(t *testing.T) {
+	r := newRunner(t)
+	os.Mkdir(r.path("home/private"), 0o755)
+	r.write("home/private/secret", "of the runner")
+	a := r.prepare(r.jobContainer("debian"))
+	if got := r.step(a, "cd /__w/repo && mv repo away && ln -s "+r.path("home/private")+" repo || busybox ln -s "+r.path("home/private")+" repo"); got.code != 0 {
+		t.Fatal(got.out)
+	}
+	volumes := append(r.systemVolumes(), volume{r.path("_work/repo/repo"), "/github/workspace", false})
+	step := container{Image: "debian", EntryPoint: "sh", EntryPointArgs: []string{"-c", "ls -a /github/workspace /__w/repo/repo/; cat /github/workspace/secret; touch /github/workspace/planted"}, SystemMountVolumes: volumes}
+	got := r.hook("run_container_step", step, a.state)
+	if strings.Contains(got.out, "of the runner") || !strings.Contains(got.out, "left out") {
+		t.Errorf("%d: %s", got.code, got.out)
+	}
+	next := r.jobContainer("debian")
+	next.UserMountVolumes = []volume{{r.path("home/private"), "/stolen", false}, {r.path("_work/repo/repo"), "/again", false}, {r.path("_work/repo/repo/secret"), "/file", false}}
+	if b := r.hook("prepare_job", prepareArgs{Container: next}, nil); b.code == 0 {
+		if got := r.step(b, "cat /stolen/secret /again/secret /file; touch /stolen/planted /again/planted; true"); strings.Contains(got.out, "of the runner") {
+			t.Errorf("the next job has it: %s", got.out)
+		}
+	}
+	if entries, _ := os.ReadDir(r.path("home/private")); len(entries) != 1 {
+		t.Errorf("a job wrote there: %v", entries)
+	}
+}
+
+// TestASourceThatIsSwapped has a directory become a link after it was looked at.
+func TestASourceThatIsSwapped(t *testing.T) {
+	r := newRunner(t)
+	h := host{work: r.path("_work"), temp: r.path("_work/_temp"), workspace: r.path("_work/repo/repo")}
+	p := place{host: h, dir: r.dir, warn: t.Errorf}
+	list := p.show(r.path("_work/repo/repo"), "/x", true)
+	os.Remove(r.path("_work/repo/repo"))
+	if err := os.Symlink(r.path("home"), r.path("_work/repo/repo")); err != nil {
+		t.Fatal(err)
+	}
+	cmd := snug.Command(snug.Spec{Mounts: list}, "true")
+	if err := cmd.Run(); err == nil || !strings.Contains(err.Error(), "another file") {
+		t.Errorf("%v", err)
 	}
 }
 

@@ -27,6 +27,9 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/snug-sandbox/snug/internal/problem"
 	"github.com/snug-sandbox/snug/internal/workflow"
@@ -223,9 +226,39 @@ func newHost(get func(string) string, responseFile string) (host, error) {
 	h.temp = real(h.temp)
 	h.work = filepath.Dir(h.temp)
 	if h.workspace != "" {
-		h.workspace = real(h.workspace)
+		h.workspace = h.resolve(h.workspace)
 	}
 	return h, nil
+}
+
+// resolve is a path without symbolic links down to the runner's _work. What is
+// below it jobs write to: links there are theirs, and followed nowhere.
+func (h host) resolve(path string) string {
+	is, rest := "/", strings.Split(strings.TrimPrefix(filepath.Clean(path), "/"), "/")
+	for i, name := range rest {
+		if is = real(filepath.Join(is, name)); is == h.work {
+			return filepath.Join(append([]string{is}, rest[i+1:]...)...)
+		}
+	}
+	return is
+}
+
+// open opens a file or directory below _work, by no symbolic link.
+func (h host) open(path string) (*os.File, error) {
+	rel, err := filepath.Rel(h.work, path)
+	if err != nil {
+		return nil, err
+	}
+	work, err := os.Open(h.work)
+	if err != nil {
+		return nil, err
+	}
+	defer work.Close()
+	fd, err := unix.Openat2(int(work.Fd()), rel, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS})
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	return os.NewFile(uintptr(fd), path), nil
 }
 
 // real is a path without symbolic links, as far as it is there.

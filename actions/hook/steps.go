@@ -178,7 +178,7 @@ func (h *Hook) runBox(b box) (int, error) {
 // files are those of _work/_temp that a step gets: its script, and the files
 // that it hands its outputs over in. The rest of the directory is the runner's.
 type files struct {
-	copies [][2]string // of the runner's, and of the job's own directory
+	copies []handed
 	mounts []mounts.Mount
 }
 
@@ -267,31 +267,50 @@ func (f *files) take(from, to, name string) error {
 		return &problem.Problem{What: "the step's file " + name, Why: bare(err), Err: err}
 	}
 	if dir := path.Base(path.Dir(name)); dir == fileCommands || strings.HasSuffix(from, fileCommands) {
-		f.copies = append(f.copies, [2]string{filepath.Join(from, name), filepath.Join(to, name)})
+		f.copies = append(f.copies, handed{from, to, name})
 	}
 	return nil
 }
 
+// handed is a file that a step hands something over in: a name in a directory of
+// the runner's, and in one of the job's own.
+type handed struct{ runner, job, name string }
+
 // handOut copies back what a step wrote to the files of its outputs.
 func (f files) handOut() error {
 	for _, c := range f.copies {
-		if err := copyBack(c[1], c[0]); err != nil {
-			return &problem.Problem{What: "the step's file " + filepath.Base(c[0]), Why: bare(err), Err: err}
+		if err := c.back(); err != nil {
+			return &problem.Problem{What: "the step's file " + c.name, Why: bare(err), Err: err}
 		}
 	}
 	return nil
 }
 
-func copyBack(from, to string) error {
-	in, err := os.OpenFile(from, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+// back copies it, but for what is no file any more: the step may have put a link or
+// a pipe there.
+func (c handed) back() error {
+	job, err := os.OpenRoot(c.job)
 	if err != nil {
-		return nil // it was removed, or is a link now: nothing comes back
+		return err
+	}
+	defer job.Close()
+	if info, err := job.Lstat(c.name); err != nil || !info.Mode().IsRegular() {
+		return nil
+	}
+	in, err := job.OpenFile(c.name, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil
 	}
 	defer in.Close()
 	if info, err := in.Stat(); err != nil || !info.Mode().IsRegular() {
 		return nil
 	}
-	out, err := os.OpenFile(to, os.O_WRONLY|os.O_TRUNC|unix.O_NOFOLLOW, 0)
+	runner, err := os.OpenRoot(c.runner)
+	if err != nil {
+		return err
+	}
+	defer runner.Close()
+	out, err := runner.OpenFile(c.name, os.O_WRONLY|os.O_TRUNC|unix.O_NOFOLLOW, 0)
 	if err != nil {
 		return err
 	}

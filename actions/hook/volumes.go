@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/snug-sandbox/snug/mounts"
 )
 
@@ -50,7 +52,7 @@ func (p place) system(v volume) []mounts.Mount {
 	if target == "/" || isSocket(v.Source) {
 		return nil
 	}
-	source := real(v.Source)
+	source := p.host.resolve(v.Source)
 	name := path.Base(target)
 	switch {
 	case source == p.host.work:
@@ -75,7 +77,7 @@ func (p place) repository(target string) []mounts.Mount {
 	if p.host.workspace == "" || err != nil || !filepath.IsLocal(rel) || rel == "." {
 		return []mounts.Mount{{Type: mounts.Dir, Target: target}}
 	}
-	os.MkdirAll(p.host.workspace, 0o755)
+	p.make(p.host.workspace)
 	top, _, _ := strings.Cut(rel, "/")
 	return p.show(filepath.Join(p.host.work, top), path.Join(target, top), true)
 }
@@ -83,17 +85,53 @@ func (p place) repository(target string) []mounts.Mount {
 // show mounts a directory or file of the host. Docker makes sources that are not
 // there, and the runner counts on it.
 func (p place) show(source, target string, writable bool) []mounts.Mount {
-	if _, err := os.Lstat(source); err != nil {
-		os.MkdirAll(source, 0o755)
+	m := mounts.Mount{Type: mounts.Bind, Source: source, Target: target, Writable: writable}
+	p.make(source)
+	if within(source, p.host.work) {
+		id, err := p.host.identify(source)
+		if err != nil {
+			p.warn("the mount of %s is left out: a job may have put a symbolic link there (%s)", source, bare(err))
+			return nil
+		}
+		m.Same = &id
 	}
-	return []mounts.Mount{{Type: mounts.Bind, Source: source, Target: target, Writable: writable}}
+	return []mounts.Mount{m}
+}
+
+// make makes a directory that is not there, through no link out of _work.
+func (p place) make(dir string) {
+	if !within(dir, p.host.work) {
+		if _, err := os.Lstat(dir); err != nil {
+			os.MkdirAll(dir, 0o755)
+		}
+		return
+	}
+	if work, err := os.OpenRoot(p.host.work); err == nil {
+		if rel, err := filepath.Rel(p.host.work, dir); err == nil {
+			work.MkdirAll(rel, 0o755)
+		}
+		work.Close()
+	}
+}
+
+// identify says which file is at a path below _work. It has to be this one that is
+// mounted, whatever a job puts there meanwhile.
+func (h host) identify(path string) (id mounts.FileID, err error) {
+	f, err := h.open(path)
+	if err != nil {
+		return id, err
+	}
+	defer f.Close()
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return id, err
+	}
+	return mounts.FileID{Major: unix.Major(uint64(st.Dev)), Minor: unix.Minor(uint64(st.Dev)), Inode: st.Ino}, nil
 }
 
 // layered shows a directory that can be written to for this job alone.
 func (p place) layered(source, target string) []mounts.Mount {
-	if info, err := os.Stat(source); err != nil || !info.IsDir() {
-		os.MkdirAll(source, 0o755)
-	}
+	p.make(source)
 	return []mounts.Mount{{Type: mounts.Overlay, Lower: []string{source}, Target: target, Writable: true}}
 }
 
@@ -126,7 +164,7 @@ func (p place) user(v volume) []mounts.Mount {
 		}
 		return p.own(filepath.Join("volumes", "v-"+name), target, v)
 	}
-	source := real(v.Source)
+	source := p.host.resolve(v.Source)
 	if p.host.workspace != "" && within(source, filepath.Dir(p.host.workspace)) && filepath.Dir(p.host.workspace) != "/" {
 		return p.show(source, target, !v.ReadOnly)
 	}
