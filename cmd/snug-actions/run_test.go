@@ -261,3 +261,40 @@ mkdir '[d]'; echo deep >'[d]/${HOME}'; ln -s nowhere dangling; mkfifo fifo; mkdi
 		t.Errorf("%q", text)
 	}
 }
+
+// do runs a step, and returns the log and the exit code.
+func do(env []string) (string, int) {
+	cmd := exec.Command(filepath.Join(programs, "snug"), "actions", "run")
+	cmd.Env = env
+	out, _ := cmd.CombinedOutput()
+	return string(out), cmd.ProcessState.ExitCode()
+}
+
+func TestAnnotationsPointAtLines(t *testing.T) {
+	dir, env := job(t, "INPUT_RUN=echo LD_PRELOAD=x >>\"$GITHUB_ENV\"\nln -s / out", "INPUT_PERSIST=out", "GITHUB_WORKFLOW_REF=o/r/.github/workflows/w.yml@refs/heads/main")
+	write(t, dir+"/workspace/.github/workflows/w.yml", `jobs:
+  a:
+    steps:
+      - uses: o/snug/actions/run@v1
+        with:
+          persist: out
+          run: |
+            echo LD_PRELOAD=x >>"$GITHUB_ENV"
+`)
+	out, code := do(env)
+	for _, want := range []string{"::error file=.github/workflows/w.yml,line=4,title=Snug%3A environment::LD_PRELOAD", "::error file=.github/workflows/w.yml,line=6,title=Snug%3A workspace::out: "} {
+		if !strings.Contains(out, "\n"+want) || code != 1 {
+			t.Errorf("%d: %s\nlacks %s", code, out, want)
+		}
+	}
+	if out, code := do(append(env, "INPUT_ANNOTATIONS=false", "INPUT_SUMMARY=false", "GITHUB_STEP_SUMMARY="+dir+"/none")); strings.Contains(out, "title=Snug") || code != 1 || !strings.Contains(out, "snug: failed for 2 violations") {
+		t.Errorf("%d: %s", code, out)
+	}
+	if _, err := os.Stat(dir + "/none"); err == nil {
+		t.Error("a summary was written that nobody asked for")
+	}
+	write(t, dir+"/workspace/ci/mine.toml", "version = 1\n[env]\nkeeep = [\"A\"]\n")
+	if out, code := do(append(env, "INPUT_PROFILE=ci/mine.toml")); code != 125 || !strings.Contains(out, "::error file=ci/mine.toml,line=3,title=Snug::") {
+		t.Errorf("%d: %s", code, out)
+	}
+}
