@@ -3,8 +3,6 @@ package actions
 import (
 	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,6 +10,7 @@ import (
 	"time"
 
 	"github.com/snug-sandbox/snug"
+	"github.com/snug-sandbox/snug/internal/cgroupfs"
 	"github.com/snug-sandbox/snug/internal/running"
 )
 
@@ -106,8 +105,7 @@ func sandboxOf(supervisor int) *snug.Instance {
 // one, else as its processes do.
 func inUse(i *snug.Instance) int64 {
 	if i.Cgroup != "" {
-		text, err := os.ReadFile(filepath.Join(i.Cgroup, "memory.current"))
-		if n, bad := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64); err == nil && bad == nil {
+		if n, err := strconv.ParseInt(strings.TrimSpace(cgroupfs.At(i.Cgroup).Read("memory.current")), 10, 64); err == nil {
 			return n
 		}
 	}

@@ -219,7 +219,7 @@ func TestFindSecrets(t *testing.T) {
 	header := "[http \"x\"]\n\textraheader = AUTHORIZATION: basic x\n"
 	for name, text := range map[string]string{
 		".git/config": header, ".git/modules/m/config": header, "sub/.git/config": header, "clean/.git/config": "[core]\n",
-		"gha-creds-1.json": "{}", "deep/gha-creds-1.json": "{}", "src/config": header, ".git/objects/config": header,
+		"gha-creds-1.json": "{}", "deep/gha-creds-1.json": "{}", "src/config": header, ".git/objects/config": header, "a/b/c/d/e/.git/config": header,
 	} {
 		write(t, filepath.Join(ws, name), text)
 	}
@@ -228,7 +228,7 @@ func TestFindSecrets(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := slices.Sorted(maps.Keys(h.clean))
-	if !slices.Equal(got, []string{".git/config", ".git/modules/m/config", "sub/.git/config"}) || !slices.Equal(h.masked, []string{"gha-creds-1.json"}) || len(h.git) != 3 {
+	if !slices.Equal(got, []string{".git/config", ".git/modules/m/config", "a/b/c/d/e/.git/config", "sub/.git/config"}) || !slices.Equal(h.masked, []string{"gha-creds-1.json"}) || len(h.git) != 4 {
 		t.Errorf("%q, %q, %q", got, h.masked, h.git)
 	}
 }

@@ -100,7 +100,7 @@ type hidden struct {
 }
 
 // depth is how many directories below the workspace checkouts are looked for.
-const depth = 3
+const depth = 6
 
 // findSecrets looks for credentials in a workspace.
 func findSecrets(workspace string) (h hidden, err error) {

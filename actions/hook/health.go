@@ -76,7 +76,14 @@ func (h health) check() []string {
 // await waits until a service is ready.
 func (h *Hook) await(p *planned) error {
 	check := p.health.check()
-	if !p.service || check == nil {
+	if !p.service {
+		return nil
+	}
+	if check == nil {
+		if _, err := h.find(p.id); err != nil {
+			say(h.Out, "service %s has ended already", p.ContextName)
+			h.tellLog(p.ContextName, p.id)
+		}
 		return nil
 	}
 	began, failures := time.Now(), 0
@@ -120,12 +127,16 @@ func (l live) run(ctx context.Context, limit time.Duration, words []string) erro
 // tellLogs shows what the services of a job that cannot start have written.
 func (h *Hook) tellLogs() {
 	for name, id := range h.state.Services {
-		if text := tail(filepath.Join(h.dir(), id+".log")); len(text) > 0 {
-			say(h.Out, "what %s wrote:", name)
-			d := workflow.NewDefuser(h.Out)
-			d.Write(text)
-			d.Close()
-		}
+		h.tellLog(name, id)
+	}
+}
+
+func (h *Hook) tellLog(name, id string) {
+	if text := tail(filepath.Join(h.dir(), id+".log")); len(text) > 0 {
+		say(h.Out, "what %s wrote:", name)
+		d := workflow.NewDefuser(h.Out)
+		d.Write(text)
+		d.Close()
 	}
 }
 
