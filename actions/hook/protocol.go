@@ -66,22 +66,22 @@ type container struct {
 	SystemMountVolumes   []volume          `json:"systemMountVolumes"`
 	Registry             *credentials      `json:"registry"`
 	PortMappings         []string          `json:"portMappings"`
-	PrependPath          list              `json:"prependPath"`
+	PrependPath          words             `json:"prependPath"`
 }
 
-// list is a list of words; a word alone is taken for one of them.
-type list []string
+// words are several, or one alone in place of a list.
+type words []string
 
 // UnmarshalJSON reads it.
-func (l *list) UnmarshalJSON(text []byte) error {
+func (w *words) UnmarshalJSON(text []byte) error {
 	var one string
 	if json.Unmarshal(text, &one) == nil {
-		if *l = nil; one != "" {
-			*l = list{one}
+		if *w = nil; one != "" {
+			*w = words{one}
 		}
 		return nil
 	}
-	return json.Unmarshal(text, (*[]string)(l))
+	return json.Unmarshal(text, (*[]string)(w))
 }
 
 type volume struct {
@@ -106,7 +106,7 @@ type script struct {
 	EntryPoint           string            `json:"entryPoint"`
 	EntryPointArgs       []string          `json:"entryPointArgs"`
 	EnvironmentVariables map[string]string `json:"environmentVariables"`
-	PrependPath          list              `json:"prependPath"`
+	PrependPath          words             `json:"prependPath"`
 	WorkingDirectory     string            `json:"workingDirectory"`
 }
 
