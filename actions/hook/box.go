@@ -141,27 +141,49 @@ func isFile(root *os.Root, id mounts.FileID) bool {
 	return ok && st.Ino == id.Inode && unix.Major(uint64(st.Dev)) == id.Major && unix.Minor(uint64(st.Dev)) == id.Minor
 }
 
-// user is who the container's command is: numbers, as a name is the image's.
+// user is who the container's command is: names are looked up in the image.
 func (b box) user(s *spec.Spec) error {
 	if b.User == "" {
 		return nil
 	}
-	user, group, _ := strings.Cut(b.User, ":")
-	for _, id := range []struct {
-		text string
-		to   **int
-	}{{user, &s.Identity.UID}, {group, &s.Identity.GID}} {
-		if id.text == "" || id.text == "root" {
-			continue
-		}
-		n, err := strconv.ParseUint(id.text, 10, 31)
-		if err != nil {
-			return refuse("--user "+b.User, "the numbers of a user and a group are wanted")
-		}
-		number := int(n)
-		*id.to = &number
+	bad := func(why string) error { return refuse("--user "+b.User, why) }
+	user, group, hasGroup := strings.Cut(b.User, ":")
+	uid, gid, err := ids(fileOf(b.Image, "etc/passwd"), user, 3)
+	if err != nil {
+		return bad("the image has no user " + strconv.Quote(user))
 	}
+	if hasGroup {
+		if gid, _, err = ids(fileOf(b.Image, "etc/group"), group, 2); err != nil {
+			return bad("the image has no group " + strconv.Quote(group))
+		}
+	}
+	s.Identity.UID, s.Identity.GID = &uid, &gid
 	return nil
+}
+
+// ids finds a name or number in a table of users or groups (passwd(5), group(5)),
+// and another field of its line. What has no line is its own number, and root is 0.
+func ids(table, word string, further int) (id, other int, err error) {
+	if word == "root" || word == "" {
+		word = "0"
+	}
+	for line := range strings.Lines(table) {
+		f := strings.Split(strings.TrimSpace(line), ":")
+		if len(f) > 3 && (f[0] == word || f[2] == word) {
+			id, err = number(f[2])
+			if err == nil {
+				other, err = number(f[further])
+			}
+			return id, other, err
+		}
+	}
+	id, err = number(word)
+	return id, 0, err
+}
+
+func number(text string) (int, error) {
+	n, err := strconv.ParseUint(text, 10, 31)
+	return int(n), err
 }
 
 // limits sets what the container may use up. Where nothing can hold it, what

@@ -378,6 +378,27 @@ func TestASourceThatIsSwapped(t *testing.T) {
 	}
 }
 
+func TestUsersOfAContainer(t *testing.T) {
+	r := newRunner(t)
+	busybox, _ := os.ReadFile(mustFind(t, "busybox"))
+	r.image("users", busybox, map[string]string{"etc/passwd": "root:x:0:0:root:/root:/bin/sh\nnode:x:1000:1001::/home/node:/bin/sh\n", "etc/group": "root:x:0:\nstaff:x:50:node\n"}, `"User":"node","Env":["PATH=/bin"]`)
+	all := kerneltest.Probe("subid") == nil
+	for options, want := range map[string]string{"": "1000 1001", "--user root": "0 0", "-u 0:0": "0 0", "--user node": "1000 1001", "--user 1000:staff": "1000 50", "--user 7": "7 0", "--user :staff": "0 50"} {
+		if !all && want != "0 0" {
+			continue
+		}
+		got := r.hook("run_container_step", container{Image: "users", EntryPoint: "sh", EntryPointArgs: []string{"-c", "echo $(id -u) $(id -g)"}, CreateOptions: options}, nil)
+		if got.code != 0 || !strings.HasSuffix(got.out, want+"\n") {
+			t.Errorf("%q: %d, %s, want %s", options, got.code, got.out, want)
+		}
+	}
+	for _, options := range []string{"--user nobody-like-it", "--user 1:nothing-like-it"} {
+		if got := r.hook("run_container_step", container{Image: "users", CreateOptions: options}, nil); got.code != 125 || !strings.Contains(got.out, "the image has no ") {
+			t.Errorf("%q: %d, %s", options, got.code, got.out)
+		}
+	}
+}
+
 func TestOptionsThatAreRefused(t *testing.T) {
 	r := newRunner(t)
 	for _, options := range []string{"--privileged", "-v /:/host", "--cap-add=ALL", "--network host", "--pid=host", "--device /dev/kvm", "--security-opt seccomp=unconfined", "--mount type=bind,src=/,dst=/h", "--userns=host"} {

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/snug-sandbox/snug/images"
+	facts "github.com/snug-sandbox/snug/internal/host"
 	"github.com/snug-sandbox/snug/internal/problem"
 	"github.com/snug-sandbox/snug/spec"
 	"github.com/snug-sandbox/snug/userns"
@@ -159,41 +160,29 @@ func pathOf(ref string) string {
 // isAlpine reports whether an image's programs need musl: the runner then brings
 // another node.
 func isAlpine(ref string) bool {
+	if fileOf(ref, "etc/alpine-release") != "" {
+		return true
+	}
+	release := fileOf(ref, "etc/os-release") + fileOf(ref, "usr/lib/os-release")
+	return strings.Contains("\n"+release, "\nID=alpine\n") || strings.Contains(release, "ID=\"alpine\"")
+}
+
+// fileOf is a small file of an image, from its topmost layer that has it; "" where
+// there is none.
+func fileOf(ref, name string) string {
 	store, err := images.Open("")
 	if err != nil {
-		return false
+		return ""
 	}
 	image, err := store.Use(ref)
 	if err != nil {
-		return false
+		return ""
 	}
 	defer image.Close()
 	layers, err := image.Layers(spec.ChooseIDs("", image))
 	if err != nil {
-		return false
+		return ""
 	}
-	for _, name := range []string{"etc/alpine-release", "etc/os-release", "usr/lib/os-release"} {
-		for _, layer := range layers {
-			text, found := readIn(layer, name)
-			if found && (strings.HasSuffix(name, "alpine-release") || strings.Contains("\n"+text, "\nID=alpine\n") || strings.Contains(text, "ID=\"alpine\"")) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// readIn reads a small file below a directory that anybody may have filled.
-func readIn(dir, name string) (string, bool) {
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return "", false
-	}
-	defer root.Close()
-	info, err := root.Stat(name)
-	if err != nil || !info.Mode().IsRegular() || info.Size() > 64<<10 {
-		return "", false
-	}
-	text, err := root.ReadFile(name)
-	return string(text), err == nil
+	text, _ := facts.LayerFile(layers, name)
+	return text
 }
