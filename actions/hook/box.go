@@ -69,9 +69,7 @@ func (h *Hook) newBox(c *container, o options, id string) box {
 	for k, v := range c.EnvironmentVariables {
 		b.Env[k] = v
 	}
-	for _, target := range o.tmpfs {
-		b.Mounts = append(b.Mounts, mounts.Mount{Type: mounts.Tmpfs, Target: path.Clean("/" + target)})
-	}
+	b.Mounts = append(b.Mounts, o.tmpfs...)
 	if c.EntryPoint != "" {
 		b.Entrypoint = []string{c.EntryPoint}
 	}

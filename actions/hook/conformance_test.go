@@ -232,7 +232,9 @@ func (r *runner) left() (list []string) {
 
 func TestJobContainer(t *testing.T) {
 	r := newRunner(t)
-	a := r.prepare(r.jobContainer("debian"))
+	job := r.jobContainer("debian")
+	job.CreateOptions += ` --tmpfs /fast:size=1m,mode=1777 --hostname db --add-host other:192.0.2.7 -e "FROM_OPTIONS=a b"`
+	a := r.prepare(job)
 	c := a.parsed.Context.Container
 	if c == nil || !regexp.MustCompile("^[0-9a-f]+$").MatchString(c.ID) || c.Network == "" || !maps.Equal(c.Ports, map[string]string{"8080": "80"}) {
 		t.Errorf("the container is %+v", c)
@@ -246,6 +248,7 @@ func TestJobContainer(t *testing.T) {
 
 	for _, c := range []struct{ line, want string }{
 		{"pwd; id -u; echo $NODE_ENV $STEP $FROM_IMAGE $HOME; cat /etc/os-release", "/__w/repo/repo\n0\ndevelopment one yes /github/home\nID=debian\n"},
+		{"stat -c %a /fast; hostname; grep -c -e 'other$' -e 'db$' /etc/hosts; echo $FROM_OPTIONS", "1777\ndb\n2\na b\n"},
 		{"echo kept >/tmp/kept; echo file >made; echo v >/volume_mount/v; touch /github/home/h", ""},
 		{"(while sleep 0.5; do echo more; done) & echo $! >/tmp/pid; echo out; echo err >&2", "out\nerr\n"},
 		{"kill -0 $(cat /tmp/pid) && echo runs on", "runs on\n"},

@@ -3,6 +3,7 @@ package hook
 import (
 	"fmt"
 	"net/netip"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/snug-sandbox/snug/internal/problem"
 	"github.com/snug-sandbox/snug/internal/units"
+	"github.com/snug-sandbox/snug/mounts"
 )
 
 // options are what "options:" of a container may say. They come from a workflow,
@@ -22,7 +24,7 @@ type options struct {
 	env                                               map[string]string
 	names                                             []string // --network-alias
 	hosts                                             [][2]string
-	tmpfs                                             []string
+	tmpfs                                             []mounts.Mount
 	readOnly                                          bool
 	hasEntrypoint                                     bool
 	left                                              []string // options that nothing comes of
@@ -138,10 +140,12 @@ func (o *options) set(name, value string) (err error) {
 	case "entrypoint":
 		o.entrypoint, o.hasEntrypoint = value, true
 	case "network-alias":
+		if !plainHost(value) {
+			return refuse("--network-alias "+value, "not a name of a host")
+		}
 		o.names = append(o.names, value)
 	case "tmpfs":
-		target, _, _ := strings.Cut(value, ":")
-		o.tmpfs = append(o.tmpfs, target)
+		return o.addTmpfs(value)
 	case "add-host":
 		host, address, ok := strings.Cut(value, ":")
 		address = strings.Trim(address, "[]")
@@ -176,6 +180,36 @@ func (o *options) set(name, value string) (err error) {
 		return dangerous(name, value)
 	}
 	return err
+}
+
+// addTmpfs takes PATH or PATH:OPTION,OPTION.
+func (o *options) addTmpfs(value string) error {
+	target, settings, _ := strings.Cut(value, ":")
+	m := mounts.Mount{Type: mounts.Tmpfs, Target: path.Clean("/" + target)}
+	for _, setting := range strings.FieldsFunc(settings, func(r rune) bool { return r == ',' }) {
+		key, text, _ := strings.Cut(setting, "=")
+		var err error
+		switch key {
+		case "rw", "nosuid", "nodev", "exec":
+		case "noexec":
+			m.Noexec = true
+		case "ro":
+			m.ReadOnly = true
+		case "size":
+			m.Size, err = units.ParseBytes(dockerSize(text))
+		case "mode":
+			var mode units.FileMode
+			mode, err = units.ParseFileMode(text)
+			m.Mode = &mode
+		default:
+			err = fmt.Errorf("%q is none of rw, ro, noexec, size and mode", setting)
+		}
+		if err != nil {
+			return refuse("--tmpfs "+value, err.Error())
+		}
+	}
+	o.tmpfs = append(o.tmpfs, m)
+	return nil
 }
 
 // plainHost reports whether a text can be a name in hosts(5).
