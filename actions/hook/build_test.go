@@ -2,6 +2,7 @@ package hook
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -43,6 +44,11 @@ func TestDockerfile(t *testing.T) {
 	mustFind(t, "buildah")
 	r := newRunner(t)
 	r.Cleanup(func() { removeAll(r.path("home")) })
+	probe := exec.Command("buildah", "unshare", "true")
+	probe.Env = r.env
+	if out, err := probe.CombinedOutput(); err != nil {
+		t.Skipf("buildah cannot work here: %v: %s", err, out)
+	}
 	path := r.action("built", "FROM scratch\nCOPY busybox /bin/busybox\nCOPY entrypoint.sh /entrypoint.sh\nENV FROM_FILE=\"the ##[error]file\"\nENTRYPOINT [\"/entrypoint.sh\"]\nCMD [\"nobody\"]\n")
 	a := r.prepare(r.jobContainer("debian"))
 	got := r.hook("run_container_step", container{Dockerfile: path, EntryPointArgs: []string{"you"}}, a.state)
