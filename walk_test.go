@@ -87,8 +87,8 @@ func walks(t *testing.T) []walk {
 	with("terminal", func(s *snug.Spec) { s.Terminal.TTY = process.TTYYes })
 	with("terminal pid1", func(s *snug.Spec) { s.Terminal.TTY, s.Command.PID1 = process.TTYYes, true })
 	with("process", func(s *snug.Spec) {
-		number := 5
-		s.Command.Nice, s.Command.OOMScoreAdj, s.Limits.Nofile, s.Limits.CPUTime = &number, &number, units.SameRlimit(1000), units.Duration(9e9)
+		number, most := 5, 1000 // a session may begin with more than a little
+		s.Command.Nice, s.Command.OOMScoreAdj, s.Limits.Nofile, s.Limits.CPUTime = &number, &most, units.SameRlimit(1000), units.Duration(9e9)
 		s.Security.Capabilities = []string{"CAP_NET_BIND_SERVICE", "CAP_SYS_ADMIN"}
 		s.Identity.Map = userns.MapRoot
 		s.Namespaces.Domainname = "domain"

@@ -2,6 +2,7 @@ package child
 
 import (
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -57,14 +58,17 @@ func codeEnd() uintptr
 func pc[F any](f F) uint64 { return uint64(**(**uintptr)(unsafe.Pointer(&f))) }
 
 // systemCallStub is where this program enters the kernel for a raw system call, as
-// the kernel sees it: the last word of proc_pid_syscall(5).
+// the kernel sees it: the last word of proc_pid_syscall(5). The thread that the file
+// is about has to be the one that reads it, in that very call.
 func systemCallStub() uint64 {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	text, err := os.ReadFile("/proc/thread-self/syscall")
 	if err != nil {
 		return 0
 	}
 	words := strings.Fields(string(text))
-	if len(words) < 9 {
+	if len(words) < 9 || words[0] != strconv.Itoa(syscall.SYS_READ) {
 		return 0
 	}
 	at, _ := strconv.ParseUint(strings.TrimPrefix(words[8], "0x"), 16, 64)

@@ -1,6 +1,9 @@
 package child
 
-import "testing"
+import (
+	"sync"
+	"testing"
+)
 
 func TestPagesAreDivided(t *testing.T) {
 	all := []Mapping{{At: 0x10000, Size: 0x4000, Prot: 5}, {At: 0x14000, Size: 0x1000, Prot: 1}, {At: 0x20000, Size: 0x3000, Prot: 3}}
@@ -23,6 +26,23 @@ func TestPagesAreDivided(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Other threads of the program enter the kernel elsewhere.
+func TestTheStubIsThatOfTheThread(t *testing.T) {
+	want := systemCallStub()
+	var all sync.WaitGroup
+	for range 16 {
+		all.Go(func() {
+			for range 1000 {
+				if got := systemCallStub(); got != want {
+					t.Errorf("%#x, and then %#x", want, got)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
 }
 
 // What is kept is a small part: the interpreter, the way into the kernel.
