@@ -16,8 +16,9 @@ many='^Test(EveryStepThatIsRefusedIsNamed|AcceptedRefusalsLeadOn|LinksInATreeLea
 many+='|KillingTheSupervisorDuringSetUp|TwoThousandBindsWithFewDescriptors|EveryStepOfEnteringFails|ATreeThatChangesDuringSetUp|NamesOfAllKinds'
 many+='|TheOutputIsComplete|Tmpfs|AForkBombEndsWithTheCommand|ProgramsWorkUnderTheFilter|ExitCodesPass)$'
 
-# skip is what tests leaves out.
+# skip is what tests leaves out; ran is what ran in a service already.
 skip="$elsewhere|$many"
+ran='^$'
 
 # verdict prints go test's line for a package.
 verdict() {
@@ -77,7 +78,7 @@ engine() {
 	for name in snug+internal+child snug+internal+host snug+doctor; do
 		tests service "$name"
 	done
-	skip+="|$(kernel_tests)" tests service snug
+	skip+="|$ran|$(kernel_tests)" tests service snug
 }
 
 crowds() { skip=$elsewhere tests service snug "-test.run=$many"; }
@@ -85,21 +86,30 @@ crowds() { skip=$elsewhere tests service snug "-test.run=$many"; }
 # programs are those that people call.
 programs() {
 	tests service snug+cmd+bwrap
-	tests service snug+cmd+snug
+	skip+="|$ran" tests service snug+cmd+snug
 }
 
 # only joins the lines of standard input into an expression for -test.run.
 only() { echo "^($(paste -s -d '|'))\$"; }
 
-# groups CONTEXT runs the tests that are about control groups.
+# groups CONTEXT runs the tests that are about control groups: scripts where people
+# call the programs from, the library's everywhere.
 groups() {
 	local context=$1 name
 	for name in $(names); do
-		grep -v -e / -e ManyAtOnce "tests/$name.groups" >/tmp/list && tests "$context" "$name" "-test.run=$(only </tmp/list)"
-		sed -n 's|^txtar/||p' "tests/$name.groups" >/tmp/list
-		[ ! -s /tmp/list ] || tests "$context" "$name" "-test.run=^TestScripts\$/$(only </tmp/list)"
+		! grep -v -e / -e ManyAtOnce "tests/$name.groups" >/tmp/list || group "$context" "$name" "$(only </tmp/list)"
+		case $context in
+		service | login)
+			! sed -n 's|^txtar/||p' "tests/$name.groups" | grep . >/tmp/list || group "$context" "$name" "^TestScripts\$/$(only </tmp/list)"
+			;;
+		esac
 	done
-	[ "$context" != service ] || tests service snug '-test.run=^TestLimitsOfManyAtOnce$'
+	[ "$context" != service ] || group service snug '^TestLimitsOfManyAtOnce$'
+}
+
+group() {
+	tests "$1" "$2" "-test.run=$3"
+	[ "$1" != service ] || ran+="|$3"
 }
 
 # snug_says NAME STATUS CONTEXT TEXT... -- ARG... wants `snug ARG...` to exit
