@@ -54,10 +54,10 @@ func (n *Network) dialInside(ctx context.Context, from, to tcpip.FullAddress, pr
 }
 
 // down copies what comes from outside, until it ends.
-func (f *flow) down() (total int64, err error) {
+func (f *flow) down() error {
 	raw, err := f.outside.SyscallConn()
 	if err != nil {
-		return 0, err
+		return err
 	}
 	entry, writable := waiter.NewChannelEntry(waiter.WritableEvents | waiter.EventErr | waiter.EventHUp)
 	f.inside.queue.EventRegister(&entry)
@@ -76,20 +76,20 @@ func (f *flow) down() (total int64, err error) {
 			}
 			return true
 		})
-		total += written
+		received(f.contact, written)
 		switch err := errors.Join(waited, s.err); {
 		case err == nil:
 		case errors.Is(err, io.EOF):
-			return total, nil
+			return nil
 		default:
-			return total, err
+			return err
 		}
 		switch failed.(type) {
 		case nil:
 		case *tcpip.ErrWouldBlock:
 			<-writable
 		default:
-			return total, errors.New(failed.String())
+			return errors.New(failed.String())
 		}
 	}
 }
@@ -149,10 +149,10 @@ func (s *source) Read(p []byte) (int, error) {
 }
 
 // up copies what the command sends, until it ends.
-func (f *flow) up() (total int64, err error) {
+func (f *flow) up() error {
 	raw, err := f.outside.SyscallConn()
 	if err != nil {
-		return 0, err
+		return err
 	}
 	entry, readable := waiter.NewChannelEntry(waiter.ReadableEvents | waiter.EventErr | waiter.EventHUp)
 	f.inside.queue.EventRegister(&entry)
@@ -164,20 +164,20 @@ func (f *flow) up() (total int64, err error) {
 			s = sink{fd: int(fd)}
 			var r tcpip.ReadResult
 			r, failed = f.inside.endpoint.Read(&s, tcpip.ReadOptions{})
-			total += int64(r.Count)
+			sent(f.contact, int64(r.Count))
 			return s.err != unix.EAGAIN
 		})
 		if err := errors.Join(waited, s.err); err != nil {
-			return total, err
+			return err
 		}
 		switch failed.(type) {
 		case nil:
 		case *tcpip.ErrWouldBlock:
 			<-readable
 		case *tcpip.ErrClosedForReceive:
-			return total, nil
+			return nil
 		default:
-			return total, errors.New(failed.String())
+			return errors.New(failed.String())
 		}
 	}
 }
