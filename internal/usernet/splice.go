@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"golang.org/x/sys/unix"
+	"gvisor.dev/gvisor/pkg/rawfile"
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
@@ -130,22 +131,17 @@ func (s *source) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	for {
-		n, err := unix.Read(s.fd, p[:min(len(p), s.left)])
-		switch {
-		case err == unix.EINTR:
-			continue
-		case err == nil && n == 0:
-			err = io.ErrUnexpectedEOF
-		}
-		if err != nil {
-			s.err = err
-			return 0, err
-		}
-		s.left -= n
-		s.answer.add(p[:n])
-		return n, nil
+	// It is there: Go's scheduler is not told of a wait.
+	n, failed := rawfile.BlockingRead(s.fd, p[:min(len(p), s.left)])
+	switch {
+	case failed != 0:
+		s.err = failed
+	case n == 0:
+		s.err = io.ErrUnexpectedEOF
 	}
+	s.left -= n
+	s.answer.add(p[:n])
+	return n, s.err
 }
 
 // up copies what the command sends, until it ends.
@@ -191,15 +187,17 @@ type sink struct {
 // Write does not wait.
 func (s *sink) Write(p []byte) (done int, err error) {
 	for done < len(p) {
-		n, err := unix.Write(s.fd, p[done:])
-		switch {
-		case err == unix.EINTR:
-			continue
-		case err != nil:
-			s.err = err
-			return done, err
+		part := rawfile.IovecFromBytes(p[done:])
+		message := []rawfile.MMsgHdr{{Msg: unix.Msghdr{Iov: &part, Iovlen: 1}}}
+		_, failed := rawfile.NonBlockingSendMMsg(s.fd, message) // as source.Read
+		switch failed {
+		case 0:
+			done += int(message[0].Len)
+		case unix.EINTR:
+		default:
+			s.err = failed
+			return done, failed
 		}
-		done += n
 	}
 	return done, nil
 }
