@@ -27,6 +27,9 @@ func main() {
 		fmt.Fprintln(os.Stderr, "snug-net: this is a part of snug: snug run --net private")
 		os.Exit(2)
 	}
+	// Half of the processors is for those who speak: waking another one for each
+	// packet costs more than what it does with it.
+	runtime.GOMAXPROCS(max(1, runtime.NumCPU()/2))
 	// Packets make much garbage; memory that stays is what people look at.
 	debug.SetGCPercent(50)
 	debug.SetMemoryLimit(256 << 20)

@@ -98,6 +98,15 @@ var worldTests = []worldTest{
 		r := w.run(t, get+"http://host.snug.internal:9999/; "+get+"http://127.0.0.1:9999/ && echo inside", "--host-loopback")
 		r.want(t, "secret")
 		r.refuse(t, "inside")
+		// What is denied stays shut there, too.
+		for _, rule := range []string{"host.snug.internal", "10.0.2.2:9999", "host.snug.internal:9000-9999/tcp", "*"} {
+			r = w.run(t, get+"http://10.0.2.2:9999/", "--host-loopback", "--deny", rule)
+			r.refuse(t, "secret")
+			if !strings.Contains(r.errs, "refused: host.snug.internal (10.0.2.2) port 9999, tcp by curl: in deny") {
+				t.Errorf("--deny %s: %s", rule, r.errs)
+			}
+		}
+		w.run(t, get+"http://10.0.2.2:9999/", "--host-loopback", "--deny", "host.snug.internal:22", "--deny", "10.0.2.2/udp").want(t, "secret")
 	}},
 	{"metadata is opened by its address", func(t *testing.T, w *world) {
 		w.run(t, get+"http://169.254.169.254/", "--allow", "169.254.169.254:80").want(t, "site 169.254")

@@ -81,6 +81,17 @@ func (p *Policy) Address(protocol string, to netip.AddrPort) Verdict {
 	return v
 }
 
+// Denies reports whether a rule denies an address that stands for one name and is
+// opened by something else than a rule.
+func (p *Policy) Denies(protocol, name string, to netip.AddrPort) bool {
+	for _, r := range p.deny {
+		if r.Denies(protocol, to.Port()) && (r.MatchesAddress(to.Addr()) || r.MatchesName(name)) {
+			return true
+		}
+	}
+	return false
+}
+
 // listed looks for a rule that allows the address.
 func (p *Policy) listed(protocol string, a netip.Addr, port uint16, names []string) Verdict {
 	byName := false

@@ -20,6 +20,7 @@ const (
 // Bounds of what is remembered of one flow of datagrams.
 const (
 	mostConnections = 32
+	mostPackets     = 16       // that begin one, in a datagram
 	mostNumbers     = 64       // packets of one connection's beginning
 	mostCrypto      = 16 << 10 // bytes of it
 	mostHeldBytes   = 16 << 10
@@ -48,7 +49,10 @@ type Datagrams struct {
 // for whom it is.
 func (d *Datagrams) Take(b []byte) ([][]byte, error) {
 	waits := false
-	for rest := b; len(rest) > 0; {
+	for rest, n := b, 0; len(rest) > 0; n++ {
+		if n == mostPackets {
+			return nil, ErrQUICTwisted
+		}
 		p, after, err := parseLong(rest)
 		if err != nil && d.Strict || err == errDraft {
 			return nil, ErrQUICVersion

@@ -172,6 +172,7 @@ func TestHellosOfQUICInParts(t *testing.T) {
 		{"a draft", [][]byte{[]byte("\xc0\xff\x00\x00\x1d\x08identify")}, 0, ErrQUICVersion},
 		{"Google's", [][]byte{[]byte("\xc0Q050\x08identify")}, 0, ErrQUICVersion},
 		{"Google's old ones", [][]byte{[]byte("\x0didentifyQ043 and more")}, 0, ErrQUICVersion},
+		{"more than anybody puts into a datagram", [][]byte{bytes.Repeat([]byte("\xc0\x00\x00\x00\x01\x01x\x00\x00\x01x"), 1000)}, 0, ErrQUICTwisted},
 		{"no QUIC", [][]byte{[]byte("hello"), {0x80, 0, 0, 0, 7, 1, 2}, {}}, 3, nil},
 	} {
 		d, _ := judged("good.example")

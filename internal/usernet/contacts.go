@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/snug-sandbox/snug/network"
 )
@@ -73,13 +74,10 @@ func (c *contacts) refuse(protocol string, names []string, to netip.AddrPort, wh
 	c.mu.Unlock()
 }
 
-// transferred adds to what went through.
-func (c *contacts) transferred(contact *network.Contact, sent, received int64) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	contact.Sent += sent
-	contact.Received += received
-}
+// sent and received add to what went through, as it does: a flow may outlive the
+// command.
+func sent(contact *network.Contact, n int64)     { atomic.AddInt64(&contact.Sent, n) }
+func received(contact *network.Contact, n int64) { atomic.AddInt64(&contact.Received, n) }
 
 // called gives a contact the name that the connection says, where the address
 // has none.
@@ -103,7 +101,10 @@ func (c *contacts) all() []network.Contact {
 	defer c.mu.Unlock()
 	list := make([]network.Contact, 0, len(c.known))
 	for _, contact := range c.known {
-		list = append(list, *contact)
+		list = append(list, network.Contact{
+			Name: contact.Name, Address: contact.Address, Port: contact.Port, Protocol: contact.Protocol, Why: contact.Why, Program: contact.Program, Count: contact.Count,
+			Sent: atomic.LoadInt64(&contact.Sent), Received: atomic.LoadInt64(&contact.Received),
+		})
 	}
 	slices.SortFunc(list, func(a, b network.Contact) int {
 		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Address, b.Address), cmp.Compare(a.Port, b.Port),

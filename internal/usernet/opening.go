@@ -30,14 +30,14 @@ type opening struct {
 }
 
 // open is up for a flow where names count.
-func (f *flow) open() (int64, error) {
-	o := &opening{flow: f, to: &counter{Writer: f.outside}}
+func (f *flow) open() error {
+	o := &opening{flow: f, to: &counter{f.outside, f.contact}}
 	err := o.run()
 	var late net.Error
 	if errors.As(err, &late) && late.Timeout() && !errors.Is(err, syscall.ETIMEDOUT) {
 		f.refuse(nil, egress.Unsaid)
 	}
-	return o.to.n, err
+	return err
 }
 
 func (o *opening) run() error {
@@ -116,9 +116,7 @@ func (o *opening) rest(read []byte) error {
 	if _, err := o.to.Write(read); err != nil {
 		return err
 	}
-	n, err := o.up()
-	o.to.n += n
-	return err
+	return o.up()
 }
 
 func (o *opening) http() error {
@@ -244,12 +242,12 @@ func (f *flow) refuse(names []string, why string) error {
 // counter counts what is written.
 type counter struct {
 	io.Writer
-	n int64
+	contact *network.Contact
 }
 
 func (c *counter) Write(p []byte) (int, error) {
 	n, err := c.Writer.Write(p)
-	c.n += int64(n)
+	sent(c.contact, int64(n))
 	return n, err
 }
 

@@ -15,7 +15,7 @@ import (
 )
 
 // replyPatience is how long a refusal waits for the program's name.
-const replyPatience = 300 * time.Millisecond
+const replyPatience = time.Second
 
 // Server speaks with the supervisor of a sandbox.
 type Server struct {

@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"golang.org/x/sys/unix"
+	"gvisor.dev/gvisor/pkg/rawfile"
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
@@ -54,10 +55,10 @@ func (n *Network) dialInside(ctx context.Context, from, to tcpip.FullAddress, pr
 }
 
 // down copies what comes from outside, until it ends.
-func (f *flow) down() (total int64, err error) {
+func (f *flow) down() error {
 	raw, err := f.outside.SyscallConn()
 	if err != nil {
-		return 0, err
+		return err
 	}
 	entry, writable := waiter.NewChannelEntry(waiter.WritableEvents | waiter.EventErr | waiter.EventHUp)
 	f.inside.queue.EventRegister(&entry)
@@ -76,20 +77,20 @@ func (f *flow) down() (total int64, err error) {
 			}
 			return true
 		})
-		total += written
+		received(f.contact, written)
 		switch err := errors.Join(waited, s.err); {
 		case err == nil:
 		case errors.Is(err, io.EOF):
-			return total, nil
+			return nil
 		default:
-			return total, err
+			return err
 		}
 		switch failed.(type) {
 		case nil:
 		case *tcpip.ErrWouldBlock:
 			<-writable
 		default:
-			return total, errors.New(failed.String())
+			return errors.New(failed.String())
 		}
 	}
 }
@@ -130,29 +131,24 @@ func (s *source) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	for {
-		n, err := unix.Read(s.fd, p[:min(len(p), s.left)])
-		switch {
-		case err == unix.EINTR:
-			continue
-		case err == nil && n == 0:
-			err = io.ErrUnexpectedEOF
-		}
-		if err != nil {
-			s.err = err
-			return 0, err
-		}
-		s.left -= n
-		s.answer.add(p[:n])
-		return n, nil
+	// It is there: Go's scheduler is not told of a wait.
+	n, failed := rawfile.BlockingRead(s.fd, p[:min(len(p), s.left)])
+	switch {
+	case failed != 0:
+		s.err = failed
+	case n == 0:
+		s.err = io.ErrUnexpectedEOF
 	}
+	s.left -= n
+	s.answer.add(p[:n])
+	return n, s.err
 }
 
 // up copies what the command sends, until it ends.
-func (f *flow) up() (total int64, err error) {
+func (f *flow) up() error {
 	raw, err := f.outside.SyscallConn()
 	if err != nil {
-		return 0, err
+		return err
 	}
 	entry, readable := waiter.NewChannelEntry(waiter.ReadableEvents | waiter.EventErr | waiter.EventHUp)
 	f.inside.queue.EventRegister(&entry)
@@ -164,20 +160,20 @@ func (f *flow) up() (total int64, err error) {
 			s = sink{fd: int(fd)}
 			var r tcpip.ReadResult
 			r, failed = f.inside.endpoint.Read(&s, tcpip.ReadOptions{})
-			total += int64(r.Count)
+			sent(f.contact, int64(r.Count))
 			return s.err != unix.EAGAIN
 		})
 		if err := errors.Join(waited, s.err); err != nil {
-			return total, err
+			return err
 		}
 		switch failed.(type) {
 		case nil:
 		case *tcpip.ErrWouldBlock:
 			<-readable
 		case *tcpip.ErrClosedForReceive:
-			return total, nil
+			return nil
 		default:
-			return total, errors.New(failed.String())
+			return errors.New(failed.String())
 		}
 	}
 }
@@ -191,15 +187,17 @@ type sink struct {
 // Write does not wait.
 func (s *sink) Write(p []byte) (done int, err error) {
 	for done < len(p) {
-		n, err := unix.Write(s.fd, p[done:])
-		switch {
-		case err == unix.EINTR:
-			continue
-		case err != nil:
-			s.err = err
-			return done, err
+		part := rawfile.IovecFromBytes(p[done:])
+		message := []rawfile.MMsgHdr{{Msg: unix.Msghdr{Iov: &part, Iovlen: 1}}}
+		_, failed := rawfile.NonBlockingSendMMsg(s.fd, message) // as source.Read
+		switch failed {
+		case 0:
+			done += int(message[0].Len)
+		case unix.EINTR:
+		default:
+			s.err = failed
+			return done, failed
 		}
-		done += n
 	}
 	return done, nil
 }

@@ -159,6 +159,8 @@ func (n *Network) judge(protocol string, to netip.AddrPort) (netip.AddrPort, egr
 		return target, egress.Verdict{Why: egress.Loopback, Names: []string{network.HostName}}
 	case !ok:
 		return target, egress.Verdict{Why: egress.NoUnicast}
+	case target != to && n.policy.Denies(protocol, network.HostName, to):
+		return target, egress.Verdict{Why: egress.Denied, Names: []string{network.HostName}}
 	case target != to:
 		return target, egress.Verdict{Allowed: true, Names: []string{network.HostName}}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 	"gvisor.dev/gvisor/pkg/buffer"
+	"gvisor.dev/gvisor/pkg/rawfile"
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
@@ -138,14 +139,14 @@ func (t *tap) deliver(pkt *stack.PacketBuffer) bool {
 // WritePackets sends to the sandbox.
 func (t *tap) WritePackets(list stack.PacketBufferList) (int, tcpip.Error) {
 	for i, pkt := range list.AsSlice() {
-		if err := t.write(pkt); err != nil {
-			return i, tcpip.TranslateErrno(err.(unix.Errno))
+		if failed := t.write(pkt); failed != 0 {
+			return i, tcpip.TranslateErrno(failed)
 		}
 	}
 	return list.Len(), nil
 }
 
-func (t *tap) write(pkt *stack.PacketBuffer) (err error) {
+func (t *tap) write(pkt *stack.PacketBuffer) unix.Errno {
 	var head [vnetHeader]byte
 	if gso := pkt.GSOOptions; gso.Type != stack.GSONone {
 		head[0] = unix.VIRTIO_NET_HDR_F_NEEDS_CSUM
@@ -160,16 +161,19 @@ func (t *tap) write(pkt *stack.PacketBuffer) (err error) {
 			binary.NativeEndian.PutUint16(head[4:], gso.MSS)
 		}
 	}
-	parts := append(make([][]byte, 0, 8), head[:])
-	parts = append(parts, pkt.AsSlices()...)
-	failed := t.raw.Control(func(fd uintptr) {
-		for _, err = unix.Writev(int(fd), parts); err == unix.EINTR; _, err = unix.Writev(int(fd), parts) {
+	parts := pkt.AsSlices()
+	vectors := rawfile.AppendIovecFromBytes(make([]unix.Iovec, 0, 8), head[:], rawfile.MaxIovs)
+	for _, part := range parts {
+		vectors = rawfile.AppendIovecFromBytes(vectors, part, rawfile.MaxIovs)
+	}
+	// The kernel takes the packet all the way to the program that waits for it.
+	// Go's scheduler would take that for a wait, and give this processor away.
+	failed := unix.EBADF
+	t.raw.Control(func(fd uintptr) {
+		for failed = rawfile.NonBlockingWriteIovec(int(fd), vectors); failed == unix.EINTR; failed = rawfile.NonBlockingWriteIovec(int(fd), vectors) {
 		}
 	})
-	if failed != nil {
-		return unix.EBADF
-	}
-	return err
+	return failed
 }
 
 // GSOMaxSize is that of a packet which is not divided.

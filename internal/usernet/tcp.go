@@ -93,11 +93,9 @@ func (f *flow) bound(inside *tcpip.SocketOptions) {
 // run copies until both directions have ended, or one was broken off.
 func (f *flow) run(check bool) {
 	defer f.network.flows.Add(-1)
-	var received int64
 	down := make(chan error, 1)
 	go func() {
-		var err error
-		received, err = f.down()
+		err := f.down()
 		f.answer.end()
 		if err == nil {
 			err = f.inside.CloseWrite()
@@ -111,7 +109,7 @@ func (f *flow) run(check bool) {
 	if check {
 		up = f.open
 	}
-	sent, err := up()
+	err := up()
 	if err == nil {
 		err = f.outside.CloseWrite()
 	}
@@ -121,7 +119,6 @@ func (f *flow) run(check bool) {
 	<-down
 	f.inside.Close()
 	f.outside.Close()
-	f.network.contacts.transferred(f.contact, sent, received)
 }
 
 // abort has both ends see a reset.

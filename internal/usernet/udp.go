@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
@@ -60,10 +61,7 @@ func (n *Network) forwardUDP(r *udp.ForwarderRequest) {
 		f.reached()
 	}
 	go func() {
-		sent, received := datagrams(inside, outside, udpIdle, f.admit)
-		if f.contact != nil {
-			n.contacts.transferred(f.contact, sent, received)
-		}
+		f.copy(inside, outside)
 		n.udpFlows.Add(-1)
 	}()
 }
@@ -73,15 +71,15 @@ type datagramFlow struct {
 	network  *Network
 	from, to netip.AddrPort
 	names    []string
-	quic     *egress.Datagrams // nil: names do not count
-	contact  *network.Contact  // once something went out
-	said     string            // the name that the last connection said
+	quic     *egress.Datagrams               // nil: names do not count
+	contact  atomic.Pointer[network.Contact] // once something went out
+	said     string                          // the name that the last connection said
 	verdict  egress.Verdict
 }
 
 func (f *datagramFlow) reached() {
-	if f.contact == nil {
-		f.contact = f.network.contacts.reached(network.UDP, f.names, f.to)
+	if f.contact.Load() == nil {
+		f.contact.Store(f.network.contacts.reached(network.UDP, f.names, f.to))
 	}
 }
 
@@ -100,7 +98,7 @@ func (f *datagramFlow) admit(b []byte) ([][]byte, bool) {
 		return nil, false
 	case len(out) > 0:
 		f.reached()
-		f.network.contacts.called(f.contact, f.said)
+		f.network.contacts.called(f.contact.Load(), f.said)
 	}
 	return out, true
 }
@@ -136,52 +134,54 @@ func datagramHeader(from, to netip.AddrPort) []byte {
 	return append(ip, ports...)
 }
 
-// datagrams copies between two sockets until both have been idle, and closes
-// them. What goes from a to b is admitted first. It returns what went there and back.
-func datagrams(a, b net.Conn, idle time.Duration, admit func([]byte) ([][]byte, bool)) (there, back int64) {
+// copy copies between two sockets until both have been idle, and closes them.
+func (f *datagramFlow) copy(inside, outside net.Conn) {
 	extend := func() {
-		until := time.Now().Add(idle)
-		a.SetReadDeadline(until)
-		b.SetReadDeadline(until)
+		until := time.Now().Add(udpIdle)
+		inside.SetReadDeadline(until)
+		outside.SetReadDeadline(until)
 	}
 	extend()
 	done := make(chan struct{})
 	go func() {
-		back = copyDatagrams(a, b, extend, all)
+		copyDatagrams(outside, inside, func(b []byte) bool {
+			extend()
+			out, goes := f.admit(b)
+			for _, b := range out {
+				if _, err := outside.Write(b); err == nil {
+					sent(f.contact.Load(), int64(len(b)))
+				}
+			}
+			return goes
+		})
 		close(done)
 	}()
-	there = copyDatagrams(b, a, extend, admit)
+	copyDatagrams(inside, outside, func(b []byte) bool {
+		extend()
+		contact := f.contact.Load() // of a socket that is connected, and heard nothing yet, nobody knows
+		if _, err := inside.Write(b); err == nil && contact != nil {
+			received(contact, int64(len(b)))
+		}
+		return true
+	})
 	<-done
-	return there, back
 }
 
-// copyDatagrams ends both sockets when one of them fails: an answer that nobody
-// listens on a port ends the flow.
-func copyDatagrams(to, from net.Conn, extend func(), admit func([]byte) ([][]byte, bool)) (total int64) {
+// copyDatagrams has each datagram passed on, as long as that goes on. It ends both
+// sockets when one of them fails: an answer that nobody listens on a port ends the
+// flow.
+func copyDatagrams(to, from net.Conn, pass func([]byte) bool) {
 	defer to.Close()
 	defer from.Close()
 	buffer := *datagramBuffers.Get().(*[]byte)
 	defer datagramBuffers.Put(&buffer)
 	for {
 		n, err := from.Read(buffer)
-		if err != nil {
-			return total
-		}
-		extend()
-		out, goes := admit(buffer[:n])
-		if !goes {
-			return total
-		}
-		for _, b := range out {
-			if _, err := to.Write(b); err == nil {
-				total += int64(len(b))
-			}
+		if err != nil || !pass(buffer[:n]) {
+			return
 		}
 	}
 }
-
-// all admits every datagram.
-func all(b []byte) ([][]byte, bool) { return [][]byte{b}, true }
 
 var datagramBuffers = sync.Pool{New: func() any { b := make([]byte, 64<<10); return &b }}
 
