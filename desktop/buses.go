@@ -163,19 +163,43 @@ func (b *builder) players() (names []string) {
 	return append(names, prefix+b.work.AppID)
 }
 
-// ownNames lets a program take the names that desktop entries say are its own:
-// programs of GTK end when they may not, and those of KDE add their pid.
+// ownNames lets a program take the names that are its own: those of its desktop
+// entries, and those that are made of its name. Programs of GTK end when they may
+// not, others take it that they run already, and those of KDE add their pid.
 func (b *builder) ownNames() (rules []string) {
-	if len(b.f.Own) > 0 {
-		b.add("dbus.session", "names of its own on the session bus, by its desktop entries: "+strings.Join(b.f.Own, ", "))
+	names := b.f.Own
+	for _, name := range namesOf(path.Base(b.r.Program)) {
+		if !contains(names, name) {
+			names = append(names, name)
+		}
 	}
-	for _, name := range b.f.Own {
+	if len(names) > 0 {
+		b.add("dbus.session", "names of its own on the session bus: "+strings.Join(names, ", "))
+	}
+	for _, name := range names {
 		rules = append(rules, "--own="+name+".*")
 		for pid := firstPID; strings.HasPrefix(name, "org.kde.") && pid < lastPID; pid++ {
 			rules = append(rules, "--own="+name+"-"+strconv.Itoa(pid))
 		}
 	}
 	return rules
+}
+
+// vendors are what names of programs on a bus begin with, beside domains of the
+// program's own.
+var vendors = [...]string{"org.", "com.", "net.", "io.", "org.gnome.", "org.kde.", "org.xfce.", "org.mate.", "org.lxqt."}
+
+// namesOf are the names that a program of this name may take without any entry
+// that says so. Those who stand for many programs have none.
+func namesOf(program string) (names []string) {
+	const many = "freedesktop gnome kde xfce mate lxqt gtk qt mpris a11y bluez snug_sandbox python perl bash sh"
+	if !isElement(program, true) || contains(strings.Fields(many), strings.ToLower(strings.TrimRight(program, "0123456789"))) {
+		return nil
+	}
+	for _, vendor := range vendors {
+		names = append(names, vendor+program)
+	}
+	return names
 }
 
 // firstPID and lastPID are around what pid a program has that was just started in

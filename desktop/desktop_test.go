@@ -284,22 +284,27 @@ func TestRulesOfTheBusAreWellFormedAndNarrow(t *testing.T) {
 func TestAProgramOwnsTheNamesThatAreIts(t *testing.T) {
 	f := world(t)
 	f.Env["DBUS_SESSION_BUS_ADDRESS"] = "unix:path=/tmp/bus"
-	f.Own = []string{"org.gnome.Evince", "org.kde.okular"}
+	f.Own = []string{"org.videolan.VLC", "org.kde.okular"}
 	l, err := Config{MPRIS: Auto}.Layout(f, Run{Name: "media-player.vlc", Program: "/usr/bin/vlc", ID: "1", Dir: "/d"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	rules := l.Work.Proxies[0].Rules
 	for _, want := range []string{
-		"--own=org.gnome.Evince.*", "--own=org.kde.okular.*", "--own=org.kde.okular-2", "--own=org.mpris.MediaPlayer2.vlc.*",
+		"--own=org.videolan.VLC.*", "--own=org.vlc.*", "--own=org.gnome.vlc.*", "--own=org.kde.okular.*", "--own=org.kde.okular-2", "--own=org.mpris.MediaPlayer2.vlc.*",
 		"--own=org.mpris.MediaPlayer2.org.snug_sandbox.media_player_vlc.*", "--own=org.snug_sandbox.media_player_vlc.*",
 	} {
 		if !slices.Contains(rules, want) {
 			t.Errorf("%s is missing in %q", want, rules)
 		}
 	}
-	if slices.Contains(rules, "--own=org.gnome.Evince-2") {
+	if slices.Contains(rules, "--own=org.videolan.VLC-2") {
 		t.Error("a pid in a name that has none")
+	}
+	for _, many := range []string{"gnome", "KDE", "python3", "freedesktop", "a b", "", ".", "*"} {
+		if names := namesOf(many); names != nil {
+			t.Errorf("%q: %q", many, names)
+		}
 	}
 	odd, err := Config{MPRIS: Auto}.Layout(f, Run{Name: "x", Program: "/opt/a player.sh", ID: "1", Dir: "/d"})
 	if err != nil || slices.ContainsFunc(odd.Work.Proxies[0].Rules, func(r string) bool { return strings.Contains(r, "a player") }) {

@@ -228,8 +228,8 @@ func (f Facts) read(name string) string {
 // runtime makes the directory of sockets of the sandbox's own.
 func (b *builder) runtime() {
 	if b.f.RuntimeDir() == "" && b.needsSession() {
-		b.bad("wayland", "XDG_RUNTIME_DIR is not set: the sockets of your session are not to be found",
-			"log in by a session that sets it (pam_systemd does), or: export XDG_RUNTIME_DIR=/run/user/$(id -u)\nand for a user without a session: sudo loginctl enable-linger $USER")
+		b.wrong = append(b.wrong, &problem.Problem{What: "desktop", Why: "XDG_RUNTIME_DIR is not set: the sockets of your session are not to be found",
+			Fix: "log in by a session that sets it (pam_systemd does), or: export XDG_RUNTIME_DIR=/run/user/$(id -u)\nand for a user without a session: sudo loginctl enable-linger $USER"})
 	}
 	dir := b.f.InsideDir()
 	p := b.add("runtime", "a directory "+dir+" of its own for sockets")

@@ -479,6 +479,7 @@ func gameTree() map[string]any {
 			"seccomp": map[string]any{
 				"compat": true,
 			},
+			"unmask": []any{"ALL"},
 		},
 		"version": int64(1),
 	}

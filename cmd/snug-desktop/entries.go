@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"unicode"
@@ -103,20 +104,35 @@ func read(name string) (*desktopentry.File, error) {
 	return f, nil
 }
 
-// entry returns the entry that a word of the command line stands for: an id, a
-// file, or a program, for which a new one is made. The name is that of the file.
-func (p places) entry(word, id string) (name string, f *desktopentry.File, err error) {
+// entry returns the entry that a word of the command line stands for, and its id:
+// the word is an id, a file, or a program. For a program that no entry starts a
+// new one is made. The name is that of the file.
+func (p places) entry(word string) (id, name string, f *desktopentry.File, err error) {
+	id = strings.TrimSuffix(filepath.Base(word), ".desktop")
+	if !validID(id) {
+		return "", "", nil, &problem.Problem{What: problem.Printable(word), Why: "not a name for a desktop entry", Fix: "the name of a file in /usr/share/applications, without .desktop, or of a program"}
+	}
 	if strings.Contains(word, "/") && strings.HasSuffix(word, ".desktop") {
 		f, err = read(word)
 		if err != nil || f.Main().Get(desktopentry.Marker) == "" {
-			return word, f, err
+			return id, word, f, err
 		}
 	}
 	name, f, err = p.find(id)
-	if errors.Is(err, fs.ErrNotExist) {
+	if !errors.Is(err, fs.ErrNotExist) {
+		return id, name, f, err
+	}
+	written := slices.DeleteFunc(p.ids(word), func(id string) bool { _, _, err := p.find(id); return err != nil })
+	switch {
+	case len(written) == 1:
+		id = written[0]
+		name, f, err = p.find(id)
+	case len(written) > 1:
+		err = &problem.Problem{What: word, Why: "several desktop entries start it: " + problem.Printable(strings.Join(written, ", ")), Fix: "name one of them"}
+	default:
 		f, err = p.fresh(word, id)
 	}
-	return name, f, err
+	return id, name, f, err
 }
 
 // install writes the entry of an application, so that it starts in a sandbox.
@@ -137,11 +153,7 @@ func install(args []string) error {
 		}
 	}
 	p, word := dataPlaces(), flags.Arg(0)
-	id := strings.TrimSuffix(filepath.Base(word), ".desktop")
-	if !validID(id) {
-		return &problem.Problem{What: word, Why: "not a name for a desktop entry", Fix: "the name of a file in /usr/share/applications, without .desktop, or of a program"}
-	}
-	from, f, err := p.entry(word, id)
+	id, from, f, err := p.entry(word)
 	if err != nil {
 		return err
 	}

@@ -19,22 +19,26 @@ var interpreters = []string{"sh", "bash", "dash", "env", "busybox", "python", "p
 // names are the ids of the entries that start a program, as far as they are names
 // on a bus: an application takes that of its entry (Desktop Entry specification,
 // "D-Bus Activation").
-func (p places) names(program string) (list []string) {
+func (p places) names(program string) []string {
+	return slices.DeleteFunc(p.ids(program), func(id string) bool { return desktop.CheckAppID(id) != "" })
+}
+
+// ids are those of the entries that start a program.
+func (p places) ids(program string) (list []string) {
 	file := executable(program)
-	base := filepath.Base(program)
 	if file == "" || slices.Contains(interpreters, strings.TrimRight(filepath.Base(file), "0123456789.")) {
 		return nil
 	}
 	for _, dir := range append([]string{p.home}, p.dirs...) {
 		root := filepath.Join(dir, "applications")
-		filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
+		filepath.WalkDir(root, func(name string, _ fs.DirEntry, err error) error {
 			id, ok := strings.CutSuffix(strings.TrimPrefix(name, root+"/"), ".desktop")
 			id = strings.ReplaceAll(id, "/", "-")
-			if err != nil || !ok || desktop.CheckAppID(id) != "" || slices.Contains(list, id) {
+			if err != nil || !ok || slices.Contains(list, id) {
 				return nil
 			}
 			text, err := os.ReadFile(name)
-			if err == nil && strings.Contains(string(text), base) && starts(string(text), file) {
+			if err == nil && strings.Contains(string(text), filepath.Base(program)) && starts(string(text), file) {
 				list = append(list, id)
 			}
 			return nil

@@ -167,13 +167,16 @@ func (m *misses) path(path string) {
 	}
 }
 
-// proposes leaves out what every program looks for, or nothing should have.
+// proposes leaves out what every program looks for, what holds the files of all
+// programs, and what nothing should have.
 func (m *misses) proposes(path string) bool {
-	dirs := []string{m.sockets, "/proc", "/sys", "/dev", "/run/user", "/var/lib", "/usr", "/etc", "/tmp"}
-	if strings.HasPrefix(path, m.home+"/") {
-		dirs = []string{m.home + "/.ssh", m.home + "/.gnupg"}
+	below := func(dir string) bool { return path == dir || strings.HasPrefix(path, dir+"/") }
+	rel, inHome := strings.CutPrefix(path, m.home+"/")
+	if !inHome {
+		return path != m.home && path != "/" && !slices.ContainsFunc([]string{m.sockets, "/proc", "/sys", "/dev", "/run/user", "/var/lib", "/usr", "/etc", "/tmp"}, below)
 	}
-	return path != m.home && path != "/" && !slices.ContainsFunc(dirs, func(dir string) bool { return path == dir || strings.HasPrefix(path, dir+"/") })
+	secret := []string{m.home + "/.ssh", m.home + "/.gnupg", m.home + "/.local/share/keyrings", m.home + "/.local/share/snug"}
+	return !slices.Contains([]string{".config", ".cache", ".local", ".local/share", ".local/state", ".local/bin"}, rel) && !slices.ContainsFunc(secret, below)
 }
 
 // write proposes a profile, as TOML.

@@ -20,6 +20,7 @@ C2: -> org.freedesktop.systemd1 call org.freedesktop.systemd1.Manager.StartUnit 
 	m.trace(strings.NewReader(strings.Join([]string{
 		`7 openat(AT_FDCWD, "` + home + `/.config/wanted", O_RDONLY) = -1 ENOENT (No such file or directory)`,
 		`7 openat(AT_FDCWD, "` + home + `/.ssh/id", O_RDONLY) = -1 ENOENT (No such file or directory)`,
+		`7 openat(AT_FDCWD, "` + home + `/.config", O_RDONLY|O_DIRECTORY) = -1 ENOENT (No such file or directory)`,
 		`7 openat(AT_FDCWD, "` + home + `/nowhere", O_RDONLY) = -1 ENOENT (No such file or directory)`,
 		`7 connect(3, {sa_family=AF_UNIX, sun_path="/run/user/7/pulse/native"}, 110) = -1 ENOENT (No such file or directory)`,
 		`7 connect(3, {sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("192.0.2.1")}, 16) = -1 ENETUNREACH (Network is unreachable)`,
@@ -36,7 +37,7 @@ C2: -> org.freedesktop.systemd1 call org.freedesktop.systemd1.Manager.StartUnit 
 			t.Errorf("%q is not in\n%s", want, text)
 		}
 	}
-	for _, never := range []string{".ssh", "nowhere", "\"org.gnome.Shell\"", "\"org.freedesktop.systemd1\""} {
+	for _, never := range []string{".ssh", "nowhere", "\"~/.config\"", "\"org.gnome.Shell\"", "\"org.freedesktop.systemd1\""} {
 		if strings.Contains(text, never) {
 			t.Errorf("%q is in\n%s", never, text)
 		}

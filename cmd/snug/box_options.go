@@ -136,6 +136,8 @@ func (b *box) namespaceOptions() []*kong.Flag {
 		b.option("unshare", "NS,...", "Make these namespaces new, or all.", unshare),
 		b.namespacesOption(),
 		b.choice("display", "wayland|x11|none", "What a desktop program shows its windows on, whatever the profile says: Wayland only, X11 only, or nothing.", display),
+		b.choice("home", "private|ephemeral|overlay", "Home of a desktop program, whatever the profile says: its own and kept, empty and gone at the end, or yours with what is written gone at the end.",
+			func(c *changing, v string) { c.Desktop.Home = v }),
 		b.option("hostname", "NAME", "Host name inside.", func(c *changing, v string) error {
 			c.Namespaces.Hostname = v
 			return asInProfiles("namespaces.hostname", v)

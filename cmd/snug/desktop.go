@@ -48,7 +48,8 @@ func desktopInstallNode() *kong.Node {
 NAME is that of an installed desktop entry, without ".desktop": a copy that runs
 the program in the sandbox takes its place for you, with its icon, its types of
 files and its actions. Where the bus would start the program, it starts it in the
-sandbox, too. For a COMMAND without an entry a new one is written. "remove" takes
+sandbox, too. A COMMAND stands for the entry that starts it; for one without an
+entry a new one is written. "remove" takes
 all of it back.
 
 Without --profile one of the built-in ones is chosen by what the entry says of

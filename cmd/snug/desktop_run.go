@@ -167,7 +167,7 @@ func (h *session) hand(s *sandbox, mountable bool) (notes []string, err error) {
 	var files []string
 	for i, arg := range args {
 		path := fileOf(arg, facts.Workdir)
-		if i == 0 || path == "" || path == "/" || path == facts.Home || s.Spec.Shows(facts, path) {
+		if i == 0 || path == "" || path == facts.Home || s.hasItsOwn(path) || s.Spec.Shows(facts, path) {
 			continue
 		}
 		places[i] = path
@@ -202,6 +202,18 @@ func (h *session) hand(s *sandbox, mountable bool) (notes []string, err error) {
 	}
 	s.Spec.Command.Args = args
 	return notes, nil
+}
+
+// hasItsOwn reports whether the sandbox has something else at a path: its name is
+// not that of a file of the caller's, but of that.
+func (s *sandbox) hasItsOwn(path string) bool {
+	for _, dir := range []string{"/proc", "/sys", "/dev"} {
+		if path == dir || strings.HasPrefix(path, dir+"/") {
+			return true
+		}
+	}
+	own := []string{"/", "/run", "/tmp", "/var/tmp"}
+	return slices.Contains(own, path) || slices.ContainsFunc(s.Spec.Mounts, func(m mounts.Mount) bool { return m.Target == path })
 }
 
 // fileOf is the file of the host that a word of the command line names, by its

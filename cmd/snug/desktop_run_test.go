@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/snug-sandbox/snug/desktop"
+	"github.com/snug-sandbox/snug/mounts"
 	"github.com/snug-sandbox/snug/profiles"
 	"github.com/snug-sandbox/snug/spec"
 )
@@ -31,6 +32,20 @@ func TestFilesOfTheCommandLineAreThoseThatThereAre(t *testing.T) {
 	}
 	if got := fileOf("sub", ""); got != "" {
 		t.Errorf("without a working directory: %q", got)
+	}
+}
+
+// An option's value may be the name of a directory that each sandbox has.
+func TestWhatASandboxHasItselfIsNotHandedOver(t *testing.T) {
+	s := &sandbox{Profile: &profiles.Profile{}}
+	s.Spec.Mounts = []mounts.Mount{{Type: mounts.Tmpfs, Target: "/srv/own"}}
+	for path, want := range map[string]bool{
+		"/": true, "/proc": true, "/proc/self/environ": true, "/sys/kernel": true, "/dev/shm": true, "/tmp": true, "/run": true, "/srv/own": true,
+		"/tmp/file": false, "/srv/own/file": false, "/srv": false, "/process": false,
+	} {
+		if got := s.hasItsOwn(path); got != want {
+			t.Errorf("%s: %v", path, got)
+		}
 	}
 }
 

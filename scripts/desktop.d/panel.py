@@ -1,5 +1,5 @@
-"""A panel with a tray, outside: it asks each item that registers for its title,
-and notes it in $NOTES."""
+"""A panel with a tray and notifications, outside: it asks each item that
+registers for its title, and notes that in $NOTES, and what it is to notify of."""
 
 import os
 
@@ -20,6 +20,14 @@ class Watcher(dbus.service.Object):
         properties.Get("org.kde.StatusNotifierItem", "Title", reply_handler=noted, error_handler=noted)
 
 
+class Notifications(dbus.service.Object):
+    @dbus.service.method("org.freedesktop.Notifications", in_signature="susssasa{sv}i", out_signature="u")
+    def Notify(self, app, replaces, icon, summary, body, actions, hints, timeout):
+        with open(os.environ["NOTES"], "a") as notes:
+            print("notify", summary, file=notes)
+        return 1
+
+
 class Other(dbus.service.Object):
     @dbus.service.method("org.example.Other", out_signature="s")
     def Secret(self):
@@ -28,7 +36,8 @@ class Other(dbus.service.Object):
 
 dbus.mainloop.glib.DBusGMainLoop(set_as_default=True)
 bus = dbus.SessionBus()
-name = dbus.service.BusName("org.kde.StatusNotifierWatcher", bus)
+names = [dbus.service.BusName(name, bus) for name in ("org.freedesktop.Notifications", "org.kde.StatusNotifierWatcher")]
+Notifications(bus, "/org/freedesktop/Notifications")
 Watcher(bus, "/StatusNotifierWatcher")
 Other(bus, "/Other")
 GLib.MainLoop().run()
