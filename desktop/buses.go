@@ -168,9 +168,11 @@ func (b *builder) players() (names []string) {
 // not, others take it that they run already, and those of KDE add their pid.
 func (b *builder) ownNames() (rules []string) {
 	names := b.f.Own
-	for _, name := range namesOf(path.Base(b.r.Program)) {
-		if !contains(names, name) {
-			names = append(names, name)
+	if b.f.Installed {
+		for _, name := range namesOf(path.Base(b.r.Program)) {
+			if !contains(names, name) {
+				names = append(names, name)
+			}
 		}
 	}
 	if len(names) > 0 {

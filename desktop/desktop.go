@@ -102,7 +102,8 @@ type Config struct {
 	// DBus is what the program may say on the session bus and the system bus. It
 	// reaches no bus where nothing is named here or by another key. On the session
 	// bus it may own the application's id, the names of the installed desktop entries
-	// that start it, and those made of its own name, such as org.gnome.NAME.
+	// that start it, and, when root has installed it, those made of its own name,
+	// such as org.gnome.NAME.
 	DBus DBus `toml:"dbus"`
 
 	// Portals lists the portals that may be called: "file_chooser", "open_uri",

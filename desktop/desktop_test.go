@@ -284,7 +284,7 @@ func TestRulesOfTheBusAreWellFormedAndNarrow(t *testing.T) {
 func TestAProgramOwnsTheNamesThatAreIts(t *testing.T) {
 	f := world(t)
 	f.Env["DBUS_SESSION_BUS_ADDRESS"] = "unix:path=/tmp/bus"
-	f.Own = []string{"org.videolan.VLC", "org.kde.okular"}
+	f.Own, f.Installed = []string{"org.videolan.VLC", "org.kde.okular"}, true
 	l, err := Config{MPRIS: Auto}.Layout(f, Run{Name: "media-player.vlc", Program: "/usr/bin/vlc", ID: "1", Dir: "/d"})
 	if err != nil {
 		t.Fatal(err)
@@ -300,6 +300,10 @@ func TestAProgramOwnsTheNamesThatAreIts(t *testing.T) {
 	}
 	if slices.Contains(rules, "--own=org.videolan.VLC-2") {
 		t.Error("a pid in a name that has none")
+	}
+	f.Own, f.Installed = nil, false
+	if l, err = (Config{MPRIS: Auto}).Layout(f, Run{Name: "x", Program: "/home/me/kwalletd6", ID: "1", Dir: "/d"}); err != nil || slices.ContainsFunc(l.Work.Proxies[0].Rules, func(r string) bool { return strings.Contains(r, "org.kde") }) {
+		t.Errorf("a program that anybody named: %v, %q", err, l.Work.Proxies[0].Rules)
 	}
 	for _, many := range []string{"gnome", "KDE", "python3", "freedesktop", "a b", "", ".", "*"} {
 		if names := namesOf(many); names != nil {

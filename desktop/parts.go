@@ -24,6 +24,7 @@ type Facts struct {
 	Documents string            `json:"documents"` // where the document portal's files are; "" when there is none
 	A11y      string            `json:"a11y"`      // address of the accessibility bus; "" when there is none
 	Programs  map[string]string `json:"programs"`  // helpers of others that are installed, by name
+	Installed bool              `json:"installed"` // the program is root's: its name was not chosen by who wrote it
 	Own       []string          `json:"own"`       // names on the session bus that are the program's, by its desktop entries
 }
 

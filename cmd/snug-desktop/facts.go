@@ -39,7 +39,7 @@ func gather(c desktop.Config, program string) desktop.Facts {
 		}
 	}
 	if c.UsesSession() {
-		f.Own = dataPlaces().names(program)
+		f.Own, f.Installed = dataPlaces().names(program), installed(executable(program))
 	}
 	return f
 }

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/snug-sandbox/snug/desktop"
 	"github.com/snug-sandbox/snug/internal/desktopentry"
 )
@@ -63,6 +65,18 @@ func starts(text, file string) bool {
 		words = words[at+1:]
 	}
 	return executable(words[0]) == file
+}
+
+// installed reports whether nobody but root chose the name of a file: what came from
+// elsewhere could be called kwalletd6, and be told passwords under that name.
+func installed(file string) bool {
+	for _, name := range []string{file, filepath.Dir(file)} {
+		var stat unix.Stat_t
+		if unix.Lstat(name, &stat) != nil || stat.Uid != 0 || stat.Mode&0o022 != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // executable is the file that a word starts, links followed; "" when there is
