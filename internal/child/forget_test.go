@@ -32,9 +32,9 @@ func TestPagesAreDivided(t *testing.T) {
 func TestTheStubIsThatOfTheThread(t *testing.T) {
 	want := systemCallStub()
 	var all sync.WaitGroup
-	for range 16 {
+	for range 8 {
 		all.Go(func() {
-			for range 1000 {
+			for range 200 {
 				if got := systemCallStub(); got != want {
 					t.Errorf("%#x, and then %#x", want, got)
 					return
