@@ -59,7 +59,6 @@ type flow struct {
 	to      netip.AddrPort
 	source  uint16
 	answer  answer // what the other side says first
-	share   int    // of what all flows may keep; 0: as much as one can use
 }
 
 // Flows that nobody reads keep what fits into their buffers: few of them as much
