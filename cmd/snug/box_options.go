@@ -172,7 +172,7 @@ func (b *box) processOptions() []*kong.Flag {
 			func(c *changing) *bool { return &c.Command.Linger }),
 		b.toggle("pid1", "Run the command as process 1, without a reaper above it.",
 			func(c *changing) *bool { return &c.Command.PID1 }),
-		b.plain("report", "FILE", "Write what happened to FILE, as JSON, also when the sandbox could not be made.",
+		b.plain("report", "FILE", "Write what happened to FILE (- is standard output), as JSON, also when the sandbox could not be made. What a private network was used for is told as lines for a profile, too.",
 			func(v string) { b.report, b.reports = v, true }),
 		b.quietOption(),
 	}

@@ -136,6 +136,9 @@ var worldTests = []worldTest{
 		if strings.Count(r.errs, "bad.example, dns") != 1 {
 			t.Errorf("a refusal is told more than once:\n%s", r.errs)
 		}
+		if !strings.Contains(r.errs, "snug: what it reached and what was refused, for a profile:\n[network]\n") {
+			t.Errorf("no lines for a profile in %s", r.errs)
+		}
 		if r.result.Network == nil || !strings.Contains(r.result.Network.Profile, `"good.example:443"`) || !strings.Contains(r.result.Network.Profile, `# "bad.example"`) {
 			t.Errorf("the report has %+v", r.result.Network)
 		}

@@ -15,7 +15,7 @@ import (
 
 // report is where to tell a program what happened.
 type report struct {
-	path   string   // a file to make or replace; empty: none was asked for
+	path   string   // a file to make or replace; "-": standard output; empty: none was asked for
 	stream *os.File // what path is already, when that is no file: a pipe, /dev/stderr
 }
 
@@ -24,6 +24,9 @@ type report struct {
 func newReport(path string) (r report, err error) {
 	if path == "" {
 		return r, &problem.Problem{What: "--report", Why: "the name of the file is empty"}
+	}
+	if path == "-" {
+		return report{path, os.Stdout}, nil
 	}
 	if r.path, err = filepath.Abs(path); err != nil {
 		return r, reportProblem(path, err)

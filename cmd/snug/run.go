@@ -102,6 +102,9 @@ func (v *runVerb) tell(std streams, result *snug.Result, err error) {
 		}
 	}
 	tellDenials(std.err, result.Denials)
+	if v.reports && result.Network != nil && result.Network.Profile != "" {
+		fmt.Fprintf(std.err, "snug: what it reached and what was refused, for a profile:\n%s", problem.Printable(result.Network.Profile))
+	}
 	if err != nil {
 		problem.Print(std.err, err)
 	}
