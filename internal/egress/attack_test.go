@@ -5,11 +5,9 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"encoding/binary"
-	"net"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/snug-sandbox/snug/network"
 )
@@ -100,19 +98,7 @@ func sealed(t testing.TB, outer, inner string) []byte {
 	body := "\x07\x00\x20" + string(binary.BigEndian.AppendUint16(nil, uint16(len(public)))) + string(public) + "\x00\x04\x00\x01\x00\x01" + "\x20" + string(rune(len(outer))) + outer + "\x00\x00"
 	one := "\xfe\x0d" + string(binary.BigEndian.AppendUint16(nil, uint16(len(body)))) + body
 	list := binary.BigEndian.AppendUint16(nil, uint16(len(one)))
-	client, server := net.Pipe()
-	defer client.Close()
-	go tls.Client(client, &tls.Config{ServerName: inner, EncryptedClientHelloConfigList: append(list, one...), MinVersion: tls.VersionTLS13}).Handshake()
-	server.SetReadDeadline(time.Now().Add(time.Minute))
-	var all []byte
-	buffer := make([]byte, 64<<10)
-	for {
-		n, err := server.Read(buffer)
-		all = append(all, buffer[:n]...)
-		if kind, _ := Sniff(all); kind != More || err != nil {
-			return all
-		}
-	}
+	return firstFlight(&tls.Config{ServerName: inner, EncryptedClientHelloConfigList: append(list, one...), MinVersion: tls.VersionTLS13})
 }
 
 // A hello that holds another one opens no other site at a shared address, unless

@@ -149,17 +149,20 @@ func TestPinsExpire(t *testing.T) {
 
 // hello is the first flight of a TLS client.
 func hello(t testing.TB, name string) []byte {
+	return firstFlight(&tls.Config{ServerName: name, InsecureSkipVerify: true})
+}
+
+func firstFlight(config *tls.Config) (all []byte) {
 	client, server := net.Pipe()
+	defer client.Close()
 	defer server.Close()
-	go tls.Client(client, &tls.Config{ServerName: name, InsecureSkipVerify: true}).Handshake()
-	server.SetReadDeadline(time.Now().Add(time.Second))
-	var all []byte
+	go tls.Client(client, config).Handshake()
+	server.SetReadDeadline(time.Now().Add(time.Minute))
 	buffer := make([]byte, 64<<10)
 	for {
 		n, err := server.Read(buffer)
 		all = append(all, buffer[:n]...)
 		if kind, _ := Sniff(all); kind != More || err != nil {
-			client.Close()
 			return all
 		}
 	}
