@@ -261,6 +261,11 @@ func (h *Hook) order(o order) (int, error) {
 	broken := func(err error) error {
 		return &problem.Problem{What: "the job's container", Why: "its agent does not answer: " + err.Error(), Err: err}
 	}
+	// From before the step begins: a signal that ended the hook would take the
+	// step's chance to catch it.
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
+	defer signal.Stop(signals)
 	path, f, err := at(h.dir(), agentSocket)
 	if err != nil {
 		return 0, broken(err)
@@ -283,9 +288,6 @@ func (h *Hook) order(o order) (int, error) {
 	if err := out.Encode(o); err != nil {
 		return 0, broken(err)
 	}
-	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
-	defer signal.Stop(signals)
 	go func() {
 		for s := range signals {
 			out.Encode(order{Signal: s.(syscall.Signal)})

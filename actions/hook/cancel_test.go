@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // event waits until something has happened.
@@ -149,6 +151,52 @@ func TestCanceledScriptStep(t *testing.T) {
 	cmd.Wait()
 	if got := r.step(a, "while kill -0 $(cat pid) 2>/dev/null; do sleep 0.01; done; echo gone"); got.out != "gone\n" {
 		t.Errorf("the step of a hook that was killed runs on: %s", got.out)
+	}
+}
+
+// TestSignalsFromTheFirstMomentOfAStep has an agent that sends the hook, which is
+// this process here, a signal as soon as it hears of a step.
+func TestSignalsFromTheFirstMomentOfAStep(t *testing.T) {
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	h := &Hook{Out: null, Err: null, host: host{temp: t.TempDir()}, state: State{Pod: "pod"}}
+	if err := h.makeDir(); err != nil {
+		t.Fatal(err)
+	}
+	path, f, err := at(h.dir(), agentSocket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	l, err := listen(unix.AF_UNIX, &unix.SockaddrUnix{Name: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT} {
+		go func() {
+			c, err := accept(l)
+			if err != nil {
+				return
+			}
+			defer c.Close()
+			unix.Kill(os.Getpid(), s)
+			_, files, _ := receive(c, 3)
+			for _, f := range files {
+				f.Close()
+			}
+			in := json.NewDecoder(c)
+			var first, second order
+			in.Decode(&first)
+			in.Decode(&second)
+			json.NewEncoder(c).Encode(report{Code: int(second.Signal)})
+		}()
+		if code, err := h.order(order{Args: []string{"true"}}); code != int(s) || err != nil {
+			t.Errorf("%v: the agent heard of signal %d, %v", s, code, err)
+		}
 	}
 }
 
