@@ -188,12 +188,14 @@ func (r *runner) start(profile []byte) (code int, err error) {
 	stop := "snug-" + token()
 	fmt.Fprintf(r.Out, "::stop-commands::%s\n", stop)
 	defer fmt.Fprintf(r.Out, "::%s::\n", stop)
+	signals := make(chan os.Signal, 4) // of a canceled job: an interrupt, later the request to end
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
 	if err := cmd.Start(); err != nil {
 		write.Close()
 		return 0, &problem.Problem{What: r.Snug, Why: bareError(err).Error(), Err: err}
 	}
 	write.Close()
-	forward(cmd.Process)
+	go forward(signals, cmd.Process)
 	watched := watch(cmd.Process.Pid)
 	defer func() { r.report.Memory = watched() }()
 	d := workflow.NewDefuser(r.Out)
@@ -227,16 +229,11 @@ func inMemory(text []byte) (*os.File, error) {
 	return f, err
 }
 
-// forward hands the signals of a canceled job on: an interrupt, later the
-// request to end (actions/runner, ProcessInvoker.cs).
-func forward(p *os.Process) {
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
-	go func() {
-		for s := range signals {
-			p.Signal(s)
-		}
-	}()
+// forward hands signals on (actions/runner, ProcessInvoker.cs).
+func forward(signals <-chan os.Signal, p *os.Process) {
+	for s := range signals {
+		p.Signal(s)
+	}
 }
 
 // remove removes the files of a run. The step may have taken rights off its
