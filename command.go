@@ -86,6 +86,7 @@ type Cmd struct {
 	onClone  func()         // the child builds the sandbox
 	last     bool           // this process ends with the run
 	helps    bool           // it serves another run, with whose end this process may end
+	settles  bool           // the end is that of the process that stays, too
 	cgroup   *cgroupfs.Group
 	instance *Instance   // for Started
 	held     holdings    // the sandbox's namespaces

@@ -146,6 +146,7 @@ func (c *Cmd) launch() error {
 	if c.onClone != nil {
 		c.onClone()
 	}
+	c.settles = c.mustSettle() // asked while the child has its own work
 	err = c.attend(p)
 	stop()
 	if err != nil {

@@ -133,11 +133,20 @@ func (c *Cmd) Wait() error {
 	return c.verdict(copyErr)
 }
 
-// await waits for the end of every process. The last one, which stayed beside
-// the command, needs some more time to give the namespaces back; that is waited
-// for where something depends on it. Who entered a sandbox has none to give back,
-// and left unburied it would keep the sandbox's pid namespace from ending
+// mustSettle reports whether the process that stays beside the command is waited
+// for. It needs some time after the command's end to give the namespaces back, and
+// few depend on that. Who entered a sandbox has none to give back, and left
+// unburied it would keep the sandbox's pid namespace from ending
 // (pid_namespaces(7)) for as long as whoever inherits it does not wait.
+func (c *Cmd) mustSettle() bool {
+	if c.plan.Settle || c.cgroup != nil || c.enter != nil {
+		return true
+	}
+	return (c.last || c.helps) && !c.plan.Remain && !running.OrphansAreReaped()
+}
+
+// await waits for the end of every process, but for the last one where nothing
+// depends on that.
 func (c *Cmd) await() (child.Outcome, error) {
 	p := c.process
 	for {
@@ -158,7 +167,7 @@ func (c *Cmd) await() (child.Outcome, error) {
 			}
 		case child.Done:
 			c.held.close()
-			if c.plan.Settle || c.cgroup != nil || c.enter != nil || (c.last || c.helps) && !running.OrphansAreReaped() {
+			if c.settles {
 				return p.Wait()
 			}
 			outcome := p.Outcome()

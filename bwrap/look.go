@@ -2,6 +2,7 @@ package bwrap
 
 import (
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -25,6 +26,7 @@ func Look() Surroundings {
 	s := Surroundings{
 		UID: os.Getuid(), Workdir: workdir, Umask: umask, Ignored: ignored(),
 		NoUserns: os.Getuid() == 0 && noUserns(), NoCgroupns: !exists("/proc/self/ns/cgroup"), Data: readAll, Path: pathOf,
+		Stat: sourceKind, Follow: filepath.EvalSymlinks, Readlink: os.Readlink,
 	}
 	if s.UID == 0 {
 		s.Capabilities = effectiveCapabilities()
@@ -66,10 +68,7 @@ func effectiveCapabilities() uint64 {
 }
 
 // keep keeps a descriptor of the caller's for us, the command does not get it.
-func keep(fd int) {
-	child.Touch()
-	unix.CloseOnExec(fd)
-}
+func keep(fd int) { child.CloseOnExec(fd) }
 
 // readAll reads a descriptor of the caller to its end. It stays open: named
 // twice, the second time it is empty.
@@ -88,6 +87,18 @@ func readAll(fd int) ([]byte, error) {
 		}
 		content = append(content, buf[:max(n, 0)]...)
 	}
+}
+
+// sourceKind finds out what a path leads to.
+func sourceKind(path string) (mounts.Kind, error) {
+	var stat unix.Stat_t
+	if err := unix.Stat(path, &stat); err != nil {
+		return mounts.Unseen, err
+	}
+	if stat.Mode&unix.S_IFMT == unix.S_IFDIR {
+		return mounts.Directory, nil
+	}
+	return mounts.Other, nil
 }
 
 // pathOf finds out where a descriptor leads to.

@@ -125,6 +125,7 @@ func openInherited(fd int) (io.ReadCloser, error) {
 	case flags&unix.FD_CLOEXEC != 0:
 		return nil, unix.EBADF
 	}
+	keep(fd)
 	return os.NewFile(uintptr(fd), "args"), nil
 }
 

@@ -30,6 +30,11 @@ type Surroundings struct {
 	Data func(fd int) ([]byte, error)
 	// Path returns where a descriptor leads to, and which file that is.
 	Path func(fd int) (string, mounts.FileID, error)
+	// Stat returns what a path leads to, Follow where, and Readlink the text of a link.
+	// Without them the kernel finds out.
+	Stat     func(path string) (mounts.Kind, error)
+	Follow   func(path string) (string, error)
+	Readlink func(path string) (string, error)
 	// Terminal is the name of the terminal that standard output is; empty: none.
 	Terminal string
 }
@@ -46,10 +51,14 @@ func (r *Request) Spec(around Surroundings) (spec.Spec, error) {
 	umask := units.FileMode(around.Umask)
 	s.Command = process.Command{Args: r.Args, Argv0: r.Argv0, PID1: r.AsPID1, Umask: &umask}
 	s.Inherit = r.inherit(around)
+	sources := sources{around: around}
 	for i, op := range r.Operations {
 		list, err := op.mounts(around)
 		if err != nil {
 			return s, err
+		}
+		if sources.leaveOut(op, list) {
+			continue
 		}
 		for _, m := range list {
 			s.Mounts, r.origins = append(s.Mounts, m), append(r.origins, i)

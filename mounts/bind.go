@@ -32,7 +32,7 @@ func (b *builder) bind(r Resolved, later []Resolved) error {
 	if !p.unknown {
 		fd = b.cloneTree(label, r.Source, r.Mount, r.Optional)
 	}
-	b.place(label, fd, s, false)
+	b.place(label, fd, s, r.Kind)
 	b.covers(s, fd, &mounted{}, later)
 	return nil
 }

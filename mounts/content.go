@@ -130,7 +130,7 @@ func (b *builder) file(r Resolved) error {
 	b.write(label, b.scratch, name, r.Content, perm)
 	fd := b.Do(label, plan.OpenTree, plan.Reg(b.scratch), b.Text(name), treeFlags(unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)).Keep("tree")
 	b.Do(label, plan.MountSetattr, plan.Reg(fd), b.Text(""), atFlags(unix.AT_EMPTY_PATH), b.attr(bindAttrs(Mount{}), 0, 0), plan.Num(attrSize))
-	b.place(label, fd, s, false)
+	b.place(label, fd, s, Other)
 	b.covers(s, fd, &mounted{}, nil)
 	return nil
 }

@@ -31,7 +31,7 @@ func (b *builder) dev(r Resolved) error {
 		return err
 	}
 	fd := b.newTmpfs(label, Mount{Noexec: !b.table.Ordered})
-	b.place(label, fd, s, true)
+	b.place(label, fd, s, Directory)
 	m := &mounted{own: true, at: s.at, dir: fd, dirAt: s.at}
 	s.node = b.cover(s, fd, m)
 	for _, name := range deviceNodes {

@@ -86,7 +86,7 @@ func (b *builder) tmpfs(r Resolved, later []Resolved) error {
 		return err
 	}
 	fd := b.newTmpfs(label, r.Mount)
-	b.place(label, fd, s, true)
+	b.place(label, fd, s, Directory)
 	if r.ReadOnly {
 		seal := readonly{label: "make " + r.Target + " read-only", dir: s.dir, path: s.path}
 		if s.path == "" {
@@ -118,7 +118,7 @@ func (b *builder) proc(r Resolved) error {
 	} else {
 		fd = b.freshProc(label, r.Fallback == FallbackBind && !limited)
 	}
-	b.place(label, fd, s, true)
+	b.place(label, fd, s, Directory)
 	b.protect(fd, r.Target)
 	b.covers(s, fd, &mounted{}, nil)
 	return nil
@@ -195,7 +195,7 @@ func (b *builder) mqueue(r Resolved) error {
 	for _, step := range refusals {
 		step.Help(mqueueHelp)
 	}
-	b.place(label, fd, s, true)
+	b.place(label, fd, s, Directory)
 	b.covers(s, fd, &mounted{}, nil)
 	return nil
 }

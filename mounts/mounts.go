@@ -187,11 +187,24 @@ type Mount struct {
 	// descriptor, or looked at before.
 	Same *FileID `toml:"-"`
 
+	// Kind is what the source of a bind is, where somebody looked before. One that
+	// has become another kind since is an error.
+	Kind Kind `toml:"-"`
+
 	// Fallback is what proc becomes where the kernel refuses a fresh procfs,
 	// as it does inside most containers: "bind" shows the outer /proc, with
 	// the processes outside; "none" (default) is an error.
 	Fallback string `toml:"fallback"`
 }
+
+// Kind says what a bind mount goes onto.
+type Kind uint8
+
+const (
+	Unseen    Kind = iota // the kernel finds out
+	Directory             // onto a directory
+	Other                 // onto a file
+)
 
 // Masking is the part of the table [security] that mounts carry.
 type Masking struct {

@@ -52,7 +52,7 @@ func (b *builder) orderedBind(r Resolved, later []Resolved) error {
 	if err != nil {
 		return err
 	}
-	b.place(label, fd, s, false)
+	b.place(label, fd, s, r.Kind)
 	if s.at == "/" && r.Optional {
 		b.maybeNewRoot(fd)
 		return nil
@@ -107,7 +107,7 @@ func (b *builder) orderedFile(r Resolved) error {
 	if err != nil {
 		return err
 	}
-	b.place(label, fd, s, false)
+	b.place(label, fd, s, Other)
 	b.covers(s, fd, &mounted{}, nil)
 	return nil
 }

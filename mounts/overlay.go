@@ -26,7 +26,7 @@ func (b *builder) overlay(r Resolved, later []Resolved) error {
 	if err != nil {
 		return err
 	}
-	b.place(label, fd, s, true)
+	b.place(label, fd, s, Directory)
 	b.covers(s, fd, &mounted{creates: r.Writable || r.Upper != ""}, later)
 	return nil
 }

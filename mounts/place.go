@@ -157,6 +157,14 @@ func (b *builder) makePoint(label string, r Resolved, dir program.Reg, name stri
 	case File:
 		b.makeFile(label, spot{dir: dir, path: name})
 	case Bind, DevBind:
+		switch r.Kind {
+		case Directory:
+			mkdir()
+			return
+		case Other:
+			b.makeFile(label, spot{dir: dir, path: name})
+			return
+		}
 		look := func(flags uint64) plan.Step {
 			return b.Do(label, plan.Openat, plan.Cwd, b.Text(r.Source), plan.Bits(flags|unix.O_PATH|unix.O_CLOEXEC, &plan.OpenFlags), plan.Num(0)).Help(sourceHelp)
 		}
@@ -192,9 +200,9 @@ func (b *builder) makeDir(label string, dir program.Reg, name string, perm *unit
 }
 
 // place moves the detached mount fd to the spot and closes what was opened for
-// it. A new mount point is a directory first; where what is mounted turns out to
-// be a file, it becomes one.
-func (b *builder) place(label string, fd program.Reg, s spot, dir bool) {
+// it. A new mount point for what nobody has seen is a directory first; where what
+// is mounted turns out to be a file, it becomes one.
+func (b *builder) place(label string, fd program.Reg, s spot, kind Kind) {
 	if s.path == "" {
 		b.Do(label, plan.MoveMount, plan.Reg(fd), b.Text(""), plan.Reg(s.dir), b.Text(""),
 			moveFlags(unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH)).Help(moveHelp)
@@ -208,9 +216,14 @@ func (b *builder) place(label string, fd program.Reg, s spot, dir bool) {
 		move()
 		return
 	}
+	if kind == Other {
+		b.makeFile(label, s)
+		move()
+		return
+	}
 	b.Do(label, plan.Mkdirat, plan.Reg(s.dir), b.Text(s.path), plan.Octal(0o755))
 	moved := move()
-	if dir {
+	if kind == Directory {
 		return
 	}
 	moved.Accept(notADirectory...)

@@ -216,7 +216,7 @@ func (c *compiler) identity() error {
 // nestedFilter is what forbids user namespaces where the command has no filter
 // that does.
 func (c *compiler) nestedFilter() []byte {
-	if c.Security.Seccomp.Off() {
+	if !c.Security.NestedUserns && c.Security.Seccomp.Off() {
 		return seccomp.OnlyUserNamespaces(runtime.GOARCH)
 	}
 	return nil

@@ -56,3 +56,8 @@ func TestNoDescriptorThatBwrapReads(t *testing.T) {
 	wants(t, `echo secret >f; for n in 1 2 3; do bwrap $R --unshare-all --proc /proc --tmpfs /tmp --file 7 /tmp/x sh -c 'cat /tmp/x; [ -e /proc/self/fd/7 ] || echo closed' 7<f; done`,
 		"secret\nclosed\nsecret\nclosed\nsecret\nclosed\n")
 }
+
+func TestNoDescriptorOfArguments(t *testing.T) {
+	wants(t, `printf -- '--setenv\0A\0given\0--proc\0/proc\0' >f
+for n in 0 7; do eval "bwrap $R --unshare-all --args $n sh -c 'echo \$A; readlink /proc/self/fd/*' $n<f" | grep -v '^/dev/\|^/proc/\|pipe:\|^/[^/]*\.sock'; done`, "given\ngiven\n")
+}

@@ -36,6 +36,7 @@ var same = []struct{ name, text string }{
 	{"missing source", `bwrap $R --ro-bind /nonexist/x /tmp true`},
 	{"missing source of a new target", `bwrap --ro-bind /nonexist/x /tmp/a true`},
 	{"try", `bwrap $R --tmpfs /tmp --bind-try /nonexist /tmp/a/b --ro-bind-try /nonexist /tmp/c --dev-bind-try /nonexist /tmp/d --ro-bind-try /etc /tmp/e --dir /tmp/a/b/c find /tmp -maxdepth 2 -path '/tmp/e/*' -prune -o -printf '%m %p\n' | sort`},
+	{"try of what comes", `mkdir d; bwrap $R --tmpfs /tmp --ro-bind-try $PWD/d/new /tmp/before --bind d /tmp/d --file 5 /tmp/d/new --dir /tmp/d/e/f --ro-bind-try $PWD/d/new /tmp/x --ro-bind-try $PWD/d/e/f /tmp/y --ro-bind-try $PWD/e /tmp/z find /tmp -mindepth 1 -maxdepth 1 -printf '%f %y %m\n' 5</etc/hostname | sort`},
 	{"try without permission", `mkdir -m 0 d; bwrap $R --ro-bind-try $PWD/d/x /tmp true; echo $?`},
 	{"relative source", `mkdir a; echo x >a/f; bwrap $R --tmpfs /tmp --bind a /tmp/a cat /tmp/a/f`},
 	{"relative destination", `bwrap $R --tmpfs /tmp --dir tmp/x ls /tmp`},

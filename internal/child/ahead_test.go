@@ -1,7 +1,11 @@
 package child
 
 import (
+	"io"
+	"os"
+	"path/filepath"
 	"runtime"
+	"strconv"
 	"syscall"
 	"testing"
 	"unsafe"
@@ -15,7 +19,7 @@ func guessOf(words ...string) uint64 {
 		texts[i] = append([]byte(w), 0)
 		stack = append(stack, uintptr(unsafe.Pointer(&texts[i][0])))
 	}
-	flags := guess(unsafe.Pointer(&stack[0]))
+	flags := guess((*region)(unsafe.Pointer(&make([]byte, aheadSize)[0])), unsafe.Pointer(&stack[0]))
 	runtime.KeepAlive(texts)
 	return flags
 }
@@ -45,6 +49,39 @@ func TestGuess(t *testing.T) {
 		if got := guessOf(c.words...); got != c.want {
 			t.Errorf("%q: %#x, want %#x", c.words, got, c.want)
 		}
+	}
+}
+
+func TestGuessFromAFile(t *testing.T) {
+	const want = syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS | syscall.CLONE_NEWNET | syscall.CLONE_NEWPID
+	words := "--ro-bind\x00/usr\x00/usr\x00--unshare-pid\x00--unshare-pid-not\x00--unshare-net"
+	file, err := os.Create(filepath.Join(t.TempDir(), "args"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	file.WriteString(words)
+	file.Seek(0, io.SeekStart)
+	fd := strconv.Itoa(int(file.Fd()))
+	if got := guessOf("bwrap", "--args", fd, "true"); got != want {
+		t.Errorf("%#x, want %#x", got, want)
+	}
+	if text, err := io.ReadAll(file); err != nil || string(text) != words {
+		t.Errorf("%q is left, %v", text, err)
+	}
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer read.Close()
+	defer write.Close()
+	for _, number := range []string{strconv.Itoa(int(read.Fd())), "", "-1", "x", "9999999", "999999", fd + "x"} {
+		if got := guessOf("bwrap", "--args", number); got != 0 {
+			t.Errorf("--args %s: %#x", number, got)
+		}
+	}
+	if got := guessOf("bwrap", "--args"); got != 0 {
+		t.Errorf("%#x", got)
 	}
 }
 

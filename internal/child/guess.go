@@ -20,6 +20,9 @@ const (
 // verb counts as the first word only.
 var verb = hint{"run", cloneAll}
 
+// more is bubblewrap's option for words that can be read from a descriptor.
+var more = hint{word: "--args"}
+
 // options are those of bubblewrap, which cannot do without a mount namespace.
 var options = [...]hint{
 	{"--unshare-all", cloneAll},
@@ -41,18 +44,68 @@ var options = [...]hint{
 //go:norace
 //go:noinline
 //go:nocheckptr
-func guess(stack unsafe.Pointer) (flags uint64) {
+func guess(r *region, stack unsafe.Pointer) (flags uint64) {
 	words := *(*uintptr)(stack)
 	for i := uintptr(1); i < words; i++ {
 		word := *(*unsafe.Pointer)(unsafe.Add(stack, 8+8*i))
 		if i == 1 && equal(word, &verb) {
 			return verb.flags
 		}
-		for h := range options {
-			if equal(word, &options[h]) {
-				flags |= options[h].flags
-			}
+		if i+1 < words && equal(word, &more) {
+			flags |= guessFile(r, *(*unsafe.Pointer)(unsafe.Add(stack, 16+8*i)))
 		}
+		flags |= option(word)
+	}
+	return flags
+}
+
+//go:nosplit
+//go:norace
+//go:noinline
+//go:nocheckptr
+func option(word unsafe.Pointer) (flags uint64) {
+	for h := range options {
+		if equal(word, &options[h]) {
+			flags |= options[h].flags
+		}
+	}
+	return flags
+}
+
+// guessFile reads the words of a file, where that leaves them for who reads it
+// next: of a pipe it learns nothing. What it has read does not stay.
+//
+//go:nosplit
+//go:norace
+//go:noinline
+//go:nocheckptr
+func guessFile(r *region, number unsafe.Pointer) (flags uint64) {
+	const most = 64 << 10 // of words; a program that has more to say says this first
+	fd := uintptr(0)
+	for i := 0; ; i++ {
+		digit := *(*byte)(unsafe.Add(number, i))
+		if digit == 0 && i > 0 {
+			break
+		}
+		if digit < '0' || digit > '9' || i == 6 {
+			return 0
+		}
+		fd = 10*fd + uintptr(digit-'0')
+	}
+	words := unsafe.Add(unsafe.Pointer(r), aheadSize/2)
+	n, _, errno := syscall.RawSyscall6(syscall.SYS_PREAD64, fd, uintptr(words), most, 0, 0, 0)
+	if errno != 0 {
+		return 0
+	}
+	begins := true
+	for i := uintptr(0); i < n; i++ {
+		if begins {
+			flags |= option(unsafe.Add(words, i))
+		}
+		begins = *(*byte)(unsafe.Add(words, i)) == 0
+	}
+	for i := uintptr(0); i < n; i++ {
+		*(*byte)(unsafe.Add(words, i)) = 0
 	}
 	return flags
 }

@@ -30,7 +30,7 @@ func handOver(p *program.Program, o Options) *Process {
 		return nil
 	}
 	r := img.region
-	if !o.Inherited || o.Flags != r.aheadFlags || o.CgroupFD > 0 || regionSize+size(p) > aheadSize {
+	if !o.Inherited || o.Flags != r.aheadFlags || o.CgroupFD > 0 || regionSize+size(p) > aheadSize || len(closing) > len(r.closing) {
 		img.drop()
 		return nil
 	}
@@ -43,6 +43,9 @@ func handOver(p *program.Program, o Options) *Process {
 	r.regs[RegSupervisor], r.regs[RegControl] = uint64(r.pair[0]), uint64(r.pair[1])
 	img.set(o)
 	img.setRanges()
+	for i, fd := range closing {
+		r.closing[i] = 1 + int32(fd)
+	}
 	_, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, uintptr(r.pair[0]), uintptr(unsafe.Pointer(&r.end)), 1, msgNoSignal, 0, 0)
 	waitFor(int(r.splitter))
 	if r.aheadPID <= 0 || errno != 0 {
@@ -62,12 +65,15 @@ func (img *image) drop() {
 	}
 }
 
-// Touch says that a descriptor which this program was started with is about to
-// change. A process that was made ahead would not notice, and is given up.
-func Touch() {
-	if img := claim(); img != nil {
-		img.drop()
-	}
+// closing are the arguments of CloseOnExec. Programs call it before they start
+// anything, from one goroutine.
+var closing []int
+
+// CloseOnExec keeps a descriptor that this program was started with from what it
+// starts (FD_CLOEXEC, fcntl(2)), from a process that was made ahead, too.
+func CloseOnExec(fd int) {
+	syscall.CloseOnExec(fd)
+	closing = append(closing, fd)
 }
 
 // waitFor waits for the end of a child, whether that is announced by SIGCHLD or

@@ -50,6 +50,7 @@ type region struct {
 	pair       [2]int32 // the control socket: the supervisor's end and the other
 	processor  uint32   // that makeAhead ran on
 	_          uint32
+	closing    [16]int32 // 1 + descriptors that became close-on-exec since
 
 	// Work space of the reaper.
 	linger     uint64
