@@ -142,7 +142,8 @@ func (c *Cmd) mustSettle() bool {
 	if c.plan.Settle || c.cgroup != nil || c.enter != nil {
 		return true
 	}
-	return (c.last || c.helps) && !c.plan.Remain && !running.OrphansAreReaped()
+	// Callers of bubblewrap know it to leave such a process.
+	return (c.last || c.helps) && c.Spec.Inherit == nil && !running.OrphansAreReaped()
 }
 
 // await waits for the end of every process, but for the last one where nothing

@@ -3,7 +3,7 @@
 // sandbox, in turn, within one run. `make bench` builds it and runs it as an
 // ordinary user.
 //
-//	bench -dir DIR [-runs N] [-only start,bwrap,library,many,binds,image,import] [-check]
+//	bench -dir DIR [-runs N] [-only start,bwrap,callers,library,many,binds,image,import] [-check]
 //	bench -dir DIR -only memory -user NAME          as root
 //	bench -dir DIR -only step,job                   with snug-actions in DIR, too; job needs podman and busybox
 //
@@ -48,7 +48,7 @@ func (t target) met() bool {
 func main() {
 	dir := flag.String("dir", "", "`directory` with snug, bwrap and profile.toml")
 	runs := flag.Int("runs", 300, "`pairs` for each median of a start")
-	only := flag.String("only", "start,bwrap,library,many,binds,image,import", "measurements, by comma: start, bwrap, library, memory, many, binds, image, import, step, job")
+	only := flag.String("only", "start,bwrap,callers,library,many,binds,image,import", "measurements, by comma: start, bwrap, callers, library, memory, many, binds, image, import, step, job")
 	user := flag.String("user", "", "`name` of the user to run sandboxes as; for root measuring memory")
 	check := flag.Bool("check", false, "exit 1 when a target is missed")
 	flag.Parse()
@@ -70,6 +70,7 @@ func (b *bench) run(names []string) error {
 	parts := map[string]func() error{
 		"start":   b.startCommand,
 		"bwrap":   b.startDropIn,
+		"callers": b.startCallers,
 		"library": b.startLibrary,
 		"memory":  b.memory,
 		"many":    b.many,
