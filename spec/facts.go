@@ -18,7 +18,7 @@ func (s Spec) Facts() (host.Facts, error) {
 	f, err := host.Gather(s.wants())
 	f.ArgumentPages[0], f.ArgumentPages[1] = child.ArgumentPages()
 	f.OpenFiles = nofile.AtStart
-	if err == nil && !s.Namespaces.None && !s.wallsFiles(f) && mayChangeProgram(f.UID) {
+	if err == nil && !s.Namespaces.None && !s.wallsFiles(f) && !s.asksForProgram() && mayChangeProgram(f.UID) {
 		f.Program, err = programPages()
 	}
 	return f, err
@@ -28,6 +28,12 @@ func (s Spec) Facts() (host.Facts, error) {
 func (s Spec) wallsFiles(f host.Facts) bool {
 	held, _ := landlock.Wall{Files: !s.mayMount()}.On(f.Landlock)
 	return held.Files
+}
+
+// asksForProgram reports whether the command is this program once more, by the word
+// of who calls bwrap. An image or a profile has no such word.
+func (s Spec) asksForProgram() bool {
+	return s.Inherit != nil && len(s.Command.Args) > 0 && s.Command.Args[0] == "/proc/self/exe"
 }
 
 // mayChangeProgram reports whether this user may change the file of this program,

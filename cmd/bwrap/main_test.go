@@ -15,9 +15,9 @@ import (
 	"github.com/snug-sandbox/snug/internal/kerneltest"
 )
 
-// The test binary is bwrap when it is called by that name.
+// The test binary is bwrap when it is called by that name, or by its own inside.
 func TestMain(m *testing.M) {
-	if filepath.Base(os.Args[0]) == "bwrap" {
+	if filepath.Base(os.Args[0]) == "bwrap" || os.Args[0] == "/proc/self/exe" {
 		main()
 	}
 	kerneltest.Main(m)

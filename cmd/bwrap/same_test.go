@@ -118,6 +118,7 @@ var same = []struct{ name, text string }{
 	{"dies with its parent", `mkfifo p; sh -c 'bwrap $R --unshare-pid --die-with-parent --bind . $PWD sh -c "echo >p; sleep 0.6; echo later >f" & read x <p'; sleep 1.5; ls; echo end`},
 	{"terminated", `bwrap $R sleep 1 & sleep 0.3; kill -TERM $!; wait $!; echo $?`},
 	{"quit", `ulimit -c 0; bwrap $R sleep 1 & sleep 0.3; kill -QUIT $!; wait $! 2>/dev/null; echo $?`},
+	{"itself inside", `mkdir own; cp -L "$(command -v bwrap)" own/bwrap; PATH=$PWD/own:$PATH; bwrap --unshare-user --uid 0 --gid 0 --cap-add ALL --bind / / --bind /proc /proc -- /proc/self/exe --unshare-all --bind / / --bind /proc /proc echo hello; bwrap $R --proc /proc --unshare-pid -- /proc/self/exe $R echo again`},
 	{"lock", `touch l; mkfifo p; bwrap --bind / / --unshare-pid --lock-file $PWD/l sh -c 'echo >p; (sleep 0.5) >/dev/null 2>&1 & sleep 0.3' & read x <p; try='import fcntl
 try: fcntl.lockf(open("l","r+"), fcntl.LOCK_EX|fcntl.LOCK_NB); print("free")
 except OSError: print("held")'; python3 -c "$try"; sleep 1; python3 -c "$try"`},
