@@ -129,6 +129,17 @@ func (r *Request) operation(from string) (Operation, bool) {
 	return r.Operations[r.origins[n]], true
 }
 
+// Refusal is the message for an operation whose target cannot be: a file, or links
+// without an end, are on the way. From is the entry of the Spec that was made of it.
+func (r *Request) Refusal(from string, errno syscall.Errno) (string, bool) {
+	op, ok := r.operation(from)
+	step := Step{Call: "mkdirat", Errno: errno}
+	if errno == syscall.ENOTDIR {
+		step.Label = mounts.Above
+	}
+	return op.message(step, errnoText(errno)), ok
+}
+
 func (op Operation) message(s Step, text string) string {
 	dest := strings.TrimLeft(op.Dest, "/")
 	inside, source := "/newroot/"+dest, "/oldroot"+filepath.Join("/", op.Source)
@@ -137,7 +148,7 @@ func (op Operation) message(s Step, text string) string {
 		return "Can't mkdir parents for " + op.Dest + ": " + text
 	}
 	switch {
-	case s.Call == "mkdirat" && (op.Kind == File || op.Kind == Symlink):
+	case s.Call == "mkdirat" && (op.Kind == File || op.Kind == Symlink || strings.HasSuffix(op.Dest, "/")):
 		return "Can't mkdir parents for " + op.Dest + ": " + text
 	case s.Call == "mkdirat":
 		return "Can't mkdir " + op.Dest + ": " + text

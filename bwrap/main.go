@@ -140,8 +140,14 @@ func (b run) message(result *snug.Result, err error) string {
 	}
 	var errno syscall.Errno
 	var p *problem.Problem
-	if errors.As(err, &errno) && errors.As(err, &p) && strings.HasPrefix(p.What, "clone ") {
-		return CloneMessage(errno)
+	if errors.As(err, &errno) && errors.As(err, &p) {
+		if strings.HasPrefix(p.What, "clone ") {
+			return CloneMessage(errno)
+		}
+		from, _, _ := strings.Cut(p.What, " ")
+		if text, ok := b.request.Refusal(from, errno); ok {
+			return text
+		}
 	}
 	return err.Error()
 }

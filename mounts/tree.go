@@ -1,7 +1,6 @@
 package mounts
 
 import (
-	"fmt"
 	"path"
 	"strings"
 	"syscall"
@@ -43,6 +42,13 @@ type place struct {
 	unknown bool     // only the kernel can tell what path leads to
 }
 
+// isFile is the error of a path that leads through a file.
+type isFile string
+
+func (f isFile) Error() string { return string(f) + " is a file" }
+
+func (isFile) Unwrap() error { return syscall.ENOTDIR }
+
 func newTree(root *mounted) *node { return &node{mount: root} }
 
 // find walks target through what is known. It follows the plan's own symbolic
@@ -82,7 +88,7 @@ func (root *node) find(target string) (place, error) {
 			continue
 		}
 		if child.file && len(names) > 1 {
-			return place{}, fmt.Errorf("%s is a file", path.Join(at, name))
+			return place{}, isFile(path.Join(at, name))
 		}
 		at, cur, names = path.Join(at, name), child, names[1:]
 		if child.mount != nil {
