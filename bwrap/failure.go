@@ -219,7 +219,7 @@ func (op Operation) kindMessage() string {
 	if op.mountsFile() {
 		return "Can't create file at " + op.Dest + ": " + errnoText(syscall.EISDIR)
 	}
-	return "Can't mkdir " + op.Dest + ": " + errnoText(syscall.ENOTDIR)
+	return op.message(Step{Call: "mkdirat", Errno: syscall.ENOTDIR}, errnoText(syscall.ENOTDIR))
 }
 
 func (op Operation) mountsFile() bool {
