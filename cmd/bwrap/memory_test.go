@@ -13,7 +13,7 @@ import (
 // holds. In a program with C code it is not emptied.
 func TestTheReaperForgotTheEnvironment(t *testing.T) {
 	kerneltest.Require(t, "userns", "proc")
-	wants(t, `export TOKEN=$(od -An -N16 -tx1 /dev/urandom | tr -d " \n"); mkfifo p; bwrap $R --clearenv --setenv PATH /usr/bin:/bin --unshare-pid --info-fd 5 sh -c 'echo >p; sleep 60' 5>i & read x <p; sleep 0.3
+	wants(t, `export TOKEN=$(od -An -N16 -tx1 /dev/urandom | tr -d " \n"); mkfifo p; bwrap $R --clearenv --setenv PATH /usr/bin:/bin --unshare-pid --info-fd 5 sh -c 'echo >p; sleep 60' 5>i & read x <p
 pid=$(grep -o '[0-9]*' i | head -1)
 python3 - $pid <<'END'
 import os, sys

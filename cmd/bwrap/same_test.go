@@ -83,13 +83,13 @@ var same = []struct{ name, text string }{
 	{"chdir relative", `bwrap $R --chdir usr pwd`},
 	{"umask", `umask 027; bwrap $R --tmpfs /tmp --dir /tmp/a sh -c 'umask; stat -c %a /tmp/a'`},
 	{"descriptors", `exec 7<<<seven 900<<<far; bwrap $R sh -c 'cat <&7; readlink /proc/self/fd/900 >/dev/null && cat /proc/self/fd/900; ls /proc/self/fd | wc -l'`},
-	{"end of a pipe", `printf abc | bwrap $R cat; bwrap $R echo x | cat; (bwrap $R sh -c 'sleep 1 >/dev/null 2>&1 & echo out') | cat`},
+	{"end of a pipe", `printf abc | bwrap $R cat; bwrap $R echo x | cat; (bwrap $R --dev /dev sh -c 'sleep 1 >/dev/null 2>&1 & echo out') | cat`},
 	{"data descriptors are closed", `bwrap $R --tmpfs /tmp --file 5 /tmp/f sh -c 'ls /proc/self/fd | tr "\n" " "' 5<<<x`},
 	{"hostname", `bwrap $R --unshare-uts --hostname box uname -n`},
 	{"args", `printf '%s\0' --tmpfs /tmp --dir '/tmp/a b' --setenv X "y z" >a; bwrap $R --args 5 sh -c 'ls /tmp; echo $X' 5<a; bwrap --args 5 --foo 5<a; bwrap $R --args 5 true 5</dev/null; echo $?`},
 	{"block", `(sleep 0.3; echo x) | bwrap $R --block-fd 0 echo ran`},
 	{"block ends", `bwrap $R --block-fd 5 echo ran 5</dev/null`},
-	{"sync", `(bwrap $R --unshare-pid --sync-fd 5 sh -c 'ls /proc/self/fd | wc -l; sleep 0.5 >/dev/null 2>&1 & exit 0' 5>&1 >&2 | cat; echo end of pipe) 2>&1`},
+	{"sync", `(bwrap $R --dev /dev --unshare-pid --sync-fd 5 sh -c 'ls /proc/self/fd | wc -l; sleep 0.5 >/dev/null 2>&1 & exit 0' 5>&1 >&2 | cat; echo end of pipe) 2>&1`},
 
 	{"ignored signals", `(trap '' HUP; bwrap $R sh -c 'kill -HUP $$; echo survived'); bwrap $R sh -c 'kill -HUP $$; echo survived'; echo $?`},
 
@@ -114,16 +114,17 @@ var same = []struct{ name, text string }{
 	{"seccomp", `printf '\6\0\0\0\0\0\377\177' >allow; bwrap $R --seccomp 5 grep Seccomp_filters /proc/self/status 5<allow; printf 123 >bad; bwrap $R --seccomp 5 true 5<bad; bwrap $R --add-seccomp-fd 5 --add-seccomp-fd 6 grep Seccomp_filters /proc/self/status 5<allow 6<allow`},
 
 	// Lives and deaths.
-	{"what is left lives on", `bwrap $R --bind . $PWD sh -c '(sleep 1; echo later >f) >/dev/null 2>&1 & echo first'; test -e f || echo not yet; sleep 2; cat f`},
-	{"killed caller", `mkfifo p; bwrap $R --unshare-pid --bind . $PWD sh -c 'echo >p; sleep 0.6; echo later >f' & read x <p; kill -9 $!; wait $! 2>/dev/null; echo $?; sleep 1.5; cat f`},
-	{"killed caller takes all along", `mkfifo p; bwrap $R --unshare-pid --die-with-parent --bind . $PWD sh -c 'echo >p; sleep 0.6; echo later >f' & read x <p; kill -9 $!; wait $! 2>/dev/null; echo $?; sleep 1.5; ls`},
-	{"dies with its parent", `mkfifo p; sh -c 'bwrap $R --unshare-pid --die-with-parent --bind . $PWD sh -c "echo >p; sleep 0.6; echo later >f" & read x <p'; sleep 1.5; ls; echo end`},
-	{"terminated", `bwrap $R sleep 1 & sleep 0.3; kill -TERM $!; wait $!; echo $?`},
-	{"quit", `ulimit -c 0; bwrap $R sleep 1 & sleep 0.3; kill -QUIT $!; wait $! 2>/dev/null; echo $?`},
+	// Whoever has a pipe open lives: its end is the end of them all.
+	{"what is left lives on", `mkfifo p q; bwrap $R --dev /dev --bind . $PWD sh -c '(read x <p; echo later >q) >/dev/null 2>&1 & echo first'; echo >p; timeout 60 cat q`},
+	{"killed caller", `mkfifo p q; bwrap $R --unshare-pid --bind . $PWD sh -c 'echo >p; read x <p; echo later >q' & read x <p; kill -9 $!; wait $! 2>/dev/null; echo $?; echo >p; timeout 60 cat q`},
+	{"killed caller takes all along", `mkfifo p q; bwrap $R --unshare-pid --die-with-parent --bind . $PWD sh -c 'exec 8>q; echo >p; sleep 1000' & exec 9<q; read x <p; kill -9 $!; wait $! 2>/dev/null; echo $?; timeout 60 cat <&9; echo $?`},
+	{"dies with its parent", `mkfifo p q; sh -c 'bwrap $R --unshare-pid --die-with-parent --bind . $PWD sh -c "exec 8>q; echo >p; sleep 1000" & read x <p' & exec 9<q; wait; timeout 60 cat <&9; echo $?`},
+	{"terminated", `mkfifo p; bwrap $R --dev /dev sh -c 'exec >/dev/null 2>&1; echo >p; read x <p' & read x <p; kill -TERM $!; wait $!; echo $?; echo >p`},
+	{"quit, which the background ignores", `ulimit -c 0; mkfifo p; bwrap $R --dev /dev sh -c 'exec >/dev/null 2>&1; echo >p; read x <p' & read x <p; kill -QUIT $!; echo >p; wait $! 2>/dev/null; echo $?`},
 	{"itself inside", `mkdir own; cp -L "$(command -v bwrap)" own/bwrap; PATH=$PWD/own:$PATH; bwrap --unshare-user --uid 0 --gid 0 --cap-add ALL --bind / / --bind /proc /proc -- /proc/self/exe --unshare-all --bind / / --bind /proc /proc echo hello; bwrap $R --proc /proc --unshare-pid -- /proc/self/exe $R echo again`},
-	{"lock", `touch l; mkfifo p; bwrap --bind / / --unshare-pid --lock-file $PWD/l sh -c 'echo >p; (sleep 0.5) >/dev/null 2>&1 & sleep 0.3' & read x <p; try='import fcntl
+	{"lock", `touch l; mkfifo p; bwrap --dev-bind / / --unshare-pid --lock-file $PWD/l sh -c 'echo >p; read x <p' & read x <p; try='import fcntl
 try: fcntl.lockf(open("l","r+"), fcntl.LOCK_EX|fcntl.LOCK_NB); print("free")
-except OSError: print("held")'; python3 -c "$try"; sleep 1; python3 -c "$try"`},
+except OSError: print("held")'; python3 -c "$try"; echo >p; wait; for i in {1..600}; do free=$(python3 -c "$try"); test $free = held || break; sleep 0.1; done; echo $free`},
 	{"many binds", `a=(); for i in {1..1500}; do a+=(--ro-bind /etc/hostname /tmp/d/$i); done; bwrap $R --tmpfs /tmp "${a[@]}" sh -c 'ls /tmp/d | wc -l; cmp /tmp/d/1500 /etc/hostname && echo same'`},
 }
 
