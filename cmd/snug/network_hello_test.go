@@ -22,6 +22,9 @@ import (
 // clientEnv has this program be a client, which tests run in a sandbox.
 const clientEnv = "SNUG_TEST_CLIENT"
 
+// toldFile is there inside once it was told of every client that is refused.
+const toldFile = "/srv-told/all"
+
 // helloTests have clients that say names in ways that no program on every machine
 // knows: QUIC, and TLS that hides one within another.
 var helloTests = []worldTest{
@@ -74,7 +77,14 @@ func (w *world) client(t *testing.T) func(string, ...string) ran {
 		for line := range strings.SplitSeq(list, "; ") {
 			script += clientEnv + "='" + line + "' /tmp/client & "
 		}
-		return w.run(t, "ln -s /srv-client /tmp/client;"+script+"wait", append([]string{"--ro-bind", self + ":/srv-client"}, options...)...)
+		dir, refused := t.TempDir(), strings.Count(list, "noquic")
+		told := func(all string) {
+			if strings.Count(all, "udp by client") >= refused {
+				os.WriteFile(filepath.Join(dir, filepath.Base(toldFile)), nil, 0o644)
+			}
+		}
+		options = append([]string{"--ro-bind", self + ":/srv-client", "--ro-bind", dir + ":" + filepath.Dir(toldFile)}, options...)
+		return w.follow(t, told, "ln -s /srv-client /tmp/client;"+script+"wait", options...)
 	}
 }
 
@@ -91,12 +101,16 @@ func beClient(order string) error {
 	config := &tls.Config{ServerName: name, NextProtos: []string{"snug"}, MinVersion: tls.VersionTLS13, RootCAs: x509.NewCertPool()}
 	config.RootCAs.AppendCertsFromPEM(authorities)
 	at := net.JoinHostPort(address, "443")
-	patience := 20 * time.Second
-	if kind == "noquic" { // who is refused hears nothing
-		patience = time.Second
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
+	if kind == "noquic" { // who is refused hears nothing
+		go func() {
+			for _, err := os.Stat(toldFile); err != nil; _, err = os.Stat(toldFile) {
+				time.Sleep(5 * time.Millisecond)
+			}
+			cancel()
+		}()
+	}
 	if strings.HasSuffix(kind, "quic") {
 		return quicClient(ctx, at, config)
 	}

@@ -214,17 +214,36 @@ type ran struct {
 	result    snug.Result
 }
 
+// listener keeps what it hears, and hands on all of it each time.
+type listener struct {
+	all   []byte
+	heard func(all string)
+}
+
+func (l *listener) Write(p []byte) (int, error) {
+	l.all = append(l.all, p...)
+	l.heard(string(l.all))
+	return len(p), nil
+}
+
 // run runs a script in a sandbox with a private network and more options.
 func (w *world) run(t *testing.T, script string, options ...string) ran {
 	t.Helper()
+	return w.follow(t, func(string) {}, script, options...)
+}
+
+// follow does so, and hands on what is told while it runs.
+func (w *world) follow(t *testing.T, told func(all string), script string, options ...string) ran {
+	t.Helper()
 	report := filepath.Join(t.TempDir(), "report")
-	args := append([]string{"run", "--net", "private", "--report", report, "--timeout", "60s", "--ro-bind", w.dir + ":/srv", "--env", "CURL_CA_BUNDLE=/srv/ca.pem"}, options...)
+	args := append([]string{"run", "--net", "private", "--report", report, "--timeout", "5m", "--ro-bind", w.dir + ":/srv", "--env", "CURL_CA_BUNDLE=/srv/ca.pem"}, options...)
 	cmd := exec.Command(w.snug, append(args, "--", "bash", "-c", script)...)
 	cmd.Dir = w.dir
-	var out, errs bytes.Buffer
+	var out bytes.Buffer
+	errs := listener{heard: told}
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err := cmd.Run()
-	r := ran{out: out.String(), errs: errs.String(), code: cmd.ProcessState.ExitCode()}
+	r := ran{out: out.String(), errs: string(errs.all), code: cmd.ProcessState.ExitCode()}
 	if text, failed := os.ReadFile(report); failed == nil {
 		json.Unmarshal(text, &r.result)
 	}
