@@ -122,7 +122,7 @@ func TestKillIsNotLostBehindSignals(t *testing.T) {
 	go func() { cmd.Wait(); close(done) }()
 	select {
 	case <-done:
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		t.Errorf("Kill said %v, and the command runs on", err)
 		syscall.Kill(pid, syscall.SIGKILL)
 		<-done

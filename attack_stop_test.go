@@ -69,7 +69,7 @@ func TestWhoEntersAndIsStoppedGoesOn(t *testing.T) {
 	i, _ := running(t, inside(t, snug.Spec{}, "attack-stop", "once"))
 	for range 5 {
 		// The command itself, once it is executed, may be stopped for good.
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		cmd := i.Command("true")
 		cmd.SetContext(ctx)
 		if err := cmd.Start(); err != nil {

@@ -105,7 +105,7 @@ func TestLingerWaitsForAll(t *testing.T) {
 		s := snug.Spec{}
 		s.Command.Linger = true
 		s.Namespaces.PID = pid
-		cmd := sh(s, "(sleep 0.3; echo late) & (setsid sleep 0.1 &); echo early; exit 4")
+		cmd := sh(s, "(while kill -0 $$; do sleep 0.01; done 2>/dev/null; echo late) & (setsid sleep 0.1 &); echo early; exit 4")
 		out, err := all(t, cmd)
 		if out != "early\nlate\n" || cmd.Result().ExitCode != 4 || cmd.Result().Left != 0 {
 			t.Errorf("pid = %q: %q, %v, %+v", pid, out, err, cmd.Result())

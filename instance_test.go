@@ -396,13 +396,13 @@ func TestEveryStepOfEnteringFails(t *testing.T) {
 // a command that entered has a moment to live when its end is known.
 func wantProcesses(t *testing.T, i snug.Instance, n int) {
 	t.Helper()
-	for range 200 {
-		if len(i.Processes()) == n {
+	var list []int
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if list = i.Processes(); len(list) == n {
 			return
 		}
-		time.Sleep(10 * time.Millisecond)
 	}
-	t.Errorf("%d processes are in the sandbox, want %d", len(i.Processes()), n)
+	t.Errorf("the processes %v are in the sandbox, want %d", list, n)
 }
 
 // Whoever enters has nothing of the caller's left when the sandbox can see it.

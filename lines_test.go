@@ -34,7 +34,7 @@ func lines(t testing.TB, cmd *snug.Cmd) <-chan string {
 }
 
 // patience is how long a test waits for what must come before it fails.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 func nextLine(t testing.TB, out <-chan string) string {
 	t.Helper()

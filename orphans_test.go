@@ -32,7 +32,7 @@ func init() {
 		if err := cmd.Start(); err != nil {
 			return err
 		}
-		time.Sleep(time.Minute) // ended by the test
+		time.Sleep(2 * patience) // ended by the test
 		return nil
 	})
 	register("run-five", func(args []string) error {
@@ -41,10 +41,16 @@ func init() {
 				return err
 			}
 		}
-		time.Sleep(100 * time.Millisecond) // what ends by itself has ended
-		all, err := filepath.Glob("/proc/[0-9]*/stat")
-		fmt.Println("left:", len(all)-2) // but process 1 and this one
-		return err
+		left := -1 // but process 1 and this one; what ends by itself needs a moment
+		for end := time.Now().Add(patience); left != 0 && time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+			all, err := filepath.Glob("/proc/[0-9]*/stat")
+			if err != nil {
+				return err
+			}
+			left = len(all) - 2
+		}
+		fmt.Println("left:", left)
+		return nil
 	})
 }
 

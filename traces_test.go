@@ -77,12 +77,9 @@ func leavesNothing(t testing.TB) {
 // settle gives the ends of processes and goroutines that nothing waits for a
 // moment to be complete.
 func settle(t testing.TB, before traces) string {
-	left := ""
-	for range 100 {
-		if left = before.leaves(takeTraces(t)); left == "" {
-			break
-		}
-		time.Sleep(10 * time.Millisecond)
+	left := before.leaves(takeTraces(t))
+	for end := time.Now().Add(patience); left != "" && time.Now().Before(end); left = before.leaves(takeTraces(t)) {
+		time.Sleep(5 * time.Millisecond)
 	}
 	return left
 }

@@ -82,12 +82,12 @@ func TestCanceledWhileAServiceIsNotReady(t *testing.T) {
 // nothing.
 func TestCanceledWhilePulling(t *testing.T) {
 	r := newRunner(t)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
 	for _, command := range []string{"prepare_job", "run_container_step"} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
 		image := l.Addr().String() + "/silent:1"
 		var args any = container{Image: image}
 		if command == "prepare_job" {

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"net"
 	"os"
@@ -149,7 +150,7 @@ func (r *runner) command(name string, args any, state json.RawMessage) (*exec.Cm
 	cmd := exec.Command(filepath.Join(programs, "snug"), "actions", "hook")
 	out := new(bytes.Buffer)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.Env, cmd.Dir = bytes.NewReader(append(text, '\n')), out, out, r.env, r.dir
-	cmd.WaitDelay = 20 * time.Second
+	cmd.WaitDelay = time.Minute
 	return cmd, response, out
 }
 
@@ -215,7 +216,7 @@ func (r *runner) step(a answer, line string) answer {
 
 // left are the processes of this runner's sandboxes.
 func (r *runner) left() (list []string) {
-	for end := time.Now().Add(5 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		list = nil
 		dirs, _ := filepath.Glob("/proc/[0-9]*/environ")
 		for _, d := range dirs {
@@ -250,8 +251,8 @@ func TestJobContainer(t *testing.T) {
 		{"pwd; id -u; echo $NODE_ENV $STEP $FROM_IMAGE $HOME; cat /etc/os-release", "/__w/repo/repo\n0\ndevelopment one yes /github/home\nID=debian\n"},
 		{"stat -c %a /fast; hostname; grep -c -e 'other$' -e 'db$' /etc/hosts; echo $FROM_OPTIONS", "1777\ndb\n2\na b\n"},
 		{"echo kept >/tmp/kept; echo file >made; echo v >/volume_mount/v; touch /github/home/h", ""},
-		{"(while sleep 0.5; do echo more; done) & echo $! >/tmp/pid; echo out; echo err >&2", "out\nerr\n"},
-		{"kill -0 $(cat /tmp/pid) && echo runs on", "runs on\n"},
+		{"(until [ -e /tmp/seen ]; do sleep 0.05; done; echo more; echo wrote >/tmp/wrote; sleep 1000) & echo $! >/tmp/pid; echo out; echo err >&2", "out\nerr\n"},
+		{"touch /tmp/seen; i=0; until [ -e /tmp/wrote ] || [ $((i+=1)) -gt 1200 ]; do sleep 0.05; done; kill -0 $(cat /tmp/pid) && echo runs on", "runs on\n"},
 		{"cat /tmp/kept made /volume_mount/v; ls /github/home", "kept\nfile\nv\nh\n"},
 	} {
 		if got := r.step(a, c.line); got.out != c.want || got.code != 0 {
@@ -419,7 +420,7 @@ func TestServicesByName(t *testing.T) {
 	busybox, _ := os.ReadFile(mustFind(t, "busybox"))
 	r.image("web", busybox, map[string]string{"srv/index.html": "from the service\n", "bin/serve": "#!/bin/sh\nsleep 0.3; exec httpd -f -p 8080 -h /srv\n"}, `"Entrypoint":["/bin/serve"],"Env":["PATH=/bin"]`)
 	a := r.prepare(r.jobContainer("debian"), container{ContextName: "web", Image: "web", PortMappings: []string{"8080:80", "8088:8080"},
-		CreateOptions: `--health-cmd "nc web 8080 </dev/null" --health-interval 100ms --health-retries 50`})
+		CreateOptions: `--health-cmd "nc web 8080 </dev/null" --health-interval 100ms --health-retries 600`})
 	s := a.parsed.Context.Services
 	if len(s) != 1 || !maps.Equal(s[0].Ports, map[string]string{"80": "8080", "8080": "8088"}) || s[0].ID == "" || s[0].Network != a.parsed.Context.Container.Network {
 		t.Errorf("%s", a.raw)
@@ -452,7 +453,7 @@ func TestPortsOnTheHost(t *testing.T) {
 	r := newRunner(t)
 	busybox, _ := os.ReadFile(mustFind(t, "busybox"))
 	r.image("echo", busybox, map[string]string{"bin/serve": "#!/bin/sh\nexec nc -ll -p 7 -e cat\n"}, `"Entrypoint":["/bin/serve"],"Env":["PATH=/bin"]`)
-	a := r.prepare(nil, container{ContextName: "echo", Image: "echo", PortMappings: []string{"7"}, CreateOptions: `--health-cmd "nc localhost 7 </dev/null" --health-interval 100ms --health-retries 50`})
+	a := r.prepare(nil, container{ContextName: "echo", Image: "echo", PortMappings: []string{"7"}, CreateOptions: `--health-cmd "nc localhost 7 </dev/null" --health-interval 100ms --health-retries 600`})
 	port := a.parsed.Context.Services[0].Ports["7"]
 	if a.parsed.Context.Container != nil || port == "" || port == "7" {
 		t.Fatalf("%s", a.raw)
@@ -462,10 +463,10 @@ func TestPortsOnTheHost(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(10 * time.Second))
+	conn.SetDeadline(time.Now().Add(time.Minute))
 	fmt.Fprint(conn, "through")
 	got := make([]byte, 7)
-	if _, err := conn.Read(got); err != nil || string(got) != "through" {
+	if _, err := io.ReadFull(conn, got); err != nil || string(got) != "through" {
 		t.Errorf("%q, %v", got, err)
 	}
 	if got := r.hook("cleanup_job", nil, a.state); got.code != 0 {
@@ -505,7 +506,7 @@ func (r *runner) list() string {
 func TestHealthOfTheImage(t *testing.T) {
 	r := newRunner(t)
 	busybox, _ := os.ReadFile(mustFind(t, "busybox"))
-	r.image("well", busybox, nil, `"Cmd":["sh","-c","sleep 0.2; touch /tmp/well; sleep 1000"],"Env":["PATH=/bin"],"Healthcheck":{"Test":["CMD-SHELL","test -e /tmp/well"],"Interval":20000000,"Retries":100}`)
+	r.image("well", busybox, nil, `"Cmd":["sh","-c","sleep 0.2; touch /tmp/well; sleep 1000"],"Env":["PATH=/bin"],"Healthcheck":{"Test":["CMD-SHELL","test -e /tmp/well"],"Interval":20000000,"Retries":3000}`)
 	r.image("ill", busybox, nil, `"Cmd":["sleep","1000"],"Env":["PATH=/bin"],"Healthcheck":{"Test":["CMD","false"],"Interval":1000000,"Retries":2}`)
 	r.prepare(nil, container{ContextName: "well", Image: "well"})
 	for options, want := range map[string]int{"": 125, "--no-healthcheck": 0, "--health-cmd true": 0} {
@@ -569,7 +570,7 @@ func TestRedis(t *testing.T) {
 	busybox, _ := os.ReadFile(mustFind(t, "busybox"))
 	r.image("redis", busybox, files, `"Entrypoint":["`+server+`"],"Cmd":["--save",""],"Env":["PATH=/bin"],"ExposedPorts":{"6379/tcp":{}}`)
 	const say = "busybox printf 'PING\\r\\nSET a from-a-step\\r\\nGET a\\r\\nQUIT\\r\\n' | nc redis 6379"
-	a := r.prepare(r.jobContainer("debian"), container{ContextName: "redis", Image: "redis", CreateOptions: `--cpus 1 --health-cmd "echo PING | nc localhost 6379 | grep PONG" --health-interval 100ms --health-retries 100`})
+	a := r.prepare(r.jobContainer("debian"), container{ContextName: "redis", Image: "redis", CreateOptions: `--cpus 1 --health-cmd "echo PING | nc localhost 6379 | grep PONG" --health-interval 100ms --health-retries 600`})
 	if got := r.step(a, say); !strings.Contains(got.out, "+PONG") || !strings.Contains(got.out, "from-a-step") {
 		t.Errorf("%d: %q", got.code, got.out)
 	}

@@ -37,7 +37,7 @@ func TestPrivateNetwork(t *testing.T) {
 	r.set("SNUG_ACTIONS_NETWORK", "auto")
 	busybox, _ := os.ReadFile(mustFind(t, "busybox"))
 	r.image("web", busybox, map[string]string{"srv/index.html": "from the service\n"}, `"Entrypoint":["httpd","-f","-p","8080","-h","/srv"],"Env":["PATH=/bin"]`)
-	a := r.prepare(r.jobContainer("debian"), container{ContextName: "web", Image: "web", CreateOptions: `--network-alias www --health-cmd "nc web 8080 </dev/null" --health-interval 100ms --health-retries 50`})
+	a := r.prepare(r.jobContainer("debian"), container{ContextName: "web", Image: "web", CreateOptions: `--network-alias www --health-cmd "nc web 8080 </dev/null" --health-interval 100ms --health-retries 600`})
 	if strings.Contains(a.out, "private network") || strings.Contains(string(a.state), "shared") {
 		t.Errorf("not in a private network: %s, %s", a.out, a.state)
 	}
