@@ -14,7 +14,7 @@ import (
 type traces struct {
 	descriptors []string // what /proc/self/fd shows
 	memory      int      // mappings that are shared with nothing but a child
-	mounts      string
+	mounts      []string // of what tests and sandboxes have; others of the machine come and go
 	children    []string // processes, orphans and zombies among them: we are their subreaper
 }
 
@@ -27,7 +27,12 @@ func takeTraces(t testing.TB) traces {
 	if err1 != nil || err2 != nil || err3 != nil || err4 != nil || len(lists) == 0 {
 		t.Fatal(err1, err2, err3, err4, len(lists))
 	}
-	found := traces{mounts: string(mounts), memory: strings.Count(string(maps), "/dev/zero (deleted)")}
+	found := traces{memory: strings.Count(string(maps), "/dev/zero (deleted)")}
+	for line := range strings.Lines(string(mounts)) {
+		if strings.Contains(line, os.TempDir()+"/") || strings.Contains(line, "fuse-overlayfs") {
+			found.mounts = append(found.mounts, line)
+		}
+	}
 	for _, fd := range fds {
 		if link, err := os.Readlink("/proc/self/fd/" + fd.Name()); err == nil {
 			found.descriptors = append(found.descriptors, fd.Name()+" "+link)
@@ -57,8 +62,10 @@ func (before traces) leaves(now traces) string {
 	if now.memory > before.memory {
 		fmt.Fprintln(&b, now.memory-before.memory, "mappings")
 	}
-	if now.mounts != before.mounts {
-		fmt.Fprintln(&b, "other mounts:", now.mounts)
+	for _, line := range now.mounts {
+		if !slices.Contains(before.mounts, line) {
+			fmt.Fprint(&b, "the mount ", line)
+		}
 	}
 	return b.String()
 }

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"bytes"
+	"bufio"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -10,11 +10,13 @@ import (
 	"encoding/base64"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"math/big"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -35,13 +37,8 @@ func startRegistry(t *testing.T, secure bool) realRegistry {
 	if _, err := exec.LookPath("docker-registry"); err != nil {
 		t.Skip("needs docker-registry: ", err)
 	}
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, dir := realRegistry{host: free.Addr().String()}, t.TempDir()
-	free.Close()
-	http := "http: {addr: '" + r.host + "'"
+	r, dir := realRegistry{}, t.TempDir()
+	http := "http: {addr: '127.0.0.1:0'"
 	if secure {
 		certificate, key := certify(t, dir)
 		r.ca = certificate
@@ -51,26 +48,31 @@ func startRegistry(t *testing.T, secure bool) realRegistry {
 	if secure {
 		http += "auth: {htpasswd: {realm: test, path: " + write(t, dir+"/htpasswd", []byte(annsPassword)) + "}}\n"
 	}
-	config := write(t, dir+"/registry.yml", []byte("version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: "+dir+"/registry}}\n"+http))
+	config := write(t, dir+"/registry.yml", []byte("version: 0.1\nlog: {level: info}\nstorage: {filesystem: {rootdirectory: "+dir+"/registry}}\n"+http))
 	server := exec.Command("docker-registry", "serve", config)
-	var said bytes.Buffer
-	server.Stdout, server.Stderr = &said, &said
-	if err := server.Start(); err != nil {
+	log, err := server.StderrPipe()
+	if err == nil {
+		err = server.Start()
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { server.Process.Kill(); server.Wait() })
-	for range 200 {
-		if c, err := net.Dial("tcp", r.host); err == nil {
-			c.Close()
+	said := ""
+	for lines := bufio.NewScanner(log); lines.Scan(); {
+		said += lines.Text() + "\n"
+		if at := listening.FindStringSubmatch(lines.Text()); at != nil {
+			r.host = at[1]
+			go io.Copy(io.Discard, log)
 			return r
 		}
-		time.Sleep(50 * time.Millisecond)
 	}
-	server.Process.Kill()
-	server.Wait()
-	t.Fatal("the registry does not answer: ", said.String())
+	t.Fatal("the registry does not listen: ", said)
 	return r
 }
+
+// listening is what a registry says of its address.
+var listening = regexp.MustCompile(`listening on (127\.0\.0\.1:[0-9]+)`)
 
 // certify makes a certificate for 127.0.0.1 that is its own authority.
 func certify(t *testing.T, dir string) (certificate, key string) {
