@@ -98,6 +98,20 @@ func TestNobodyElseIsKilled(t *testing.T) {
 	})
 }
 
+// What the command does may be heard of before it is known that it has started.
+func TestTheProcessThatStaysIsKnownBefore(t *testing.T) {
+	kerneltest.Require(t, "userns", "proc")
+	cmd, before := snug.Command(snug.Spec{}, "true"), 0
+	cmd.WhileBuilt(func(pid int) { before = pid })
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if before == 0 || before != cmd.PID() {
+		t.Errorf("it was %d, and is %d", before, cmd.PID())
+	}
+	cmd.Wait()
+}
+
 func TestLingerWaitsForAll(t *testing.T) {
 	kerneltest.Require(t, "userns", "proc")
 	for _, pid := range []string{"", namespaces.Share} {

@@ -63,3 +63,7 @@ func WithoutMemoryAttributes() func() {
 	memoryHasAttributes = func() error { return errors.New("as before Linux 6.6") }
 	return func() { memoryHasAttributes = was }
 }
+
+// WhileBuilt has f called with the process that stays before its command is
+// executed.
+func (c *Cmd) WhileBuilt(f func(stays int)) { c.onClone = func() { f(c.stays()) } }

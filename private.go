@@ -226,16 +226,31 @@ func (n *privateNetwork) refused(c *Cmd, m network.Message) {
 		return
 	}
 	contact := *m.Contact
-	if pid := c.PID(); pid != 0 {
+	if pid := c.stays(); pid != 0 {
 		contact.Program = running.SocketOwner(pid, protocolOf(contact.Protocol), m.Source)
 	}
-	n.tell(network.Reply{Program: contact.Program})
+	n.tell(network.Reply{Program: contact.Program, Number: m.Number})
 	n.mu.Lock()
 	n.note(contact)
 	n.mu.Unlock()
 	if c.Refused != nil {
 		c.Refused(contact)
 	}
+}
+
+// stays is the process that stays beside the command, from before that is executed:
+// what the command does may be told of before its start is. 0: there is none.
+func (c *Cmd) stays() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.result != nil:
+	case c.process != nil:
+		return c.process.PID
+	case c.starting != nil:
+		return c.starting.PID
+	}
+	return 0
 }
 
 // protocolOf is the protocol of the socket that a contact was tried with.

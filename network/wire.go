@@ -34,11 +34,13 @@ type Message struct {
 	Contact   *Contact  `json:"contact,omitempty"`
 	Contacts  []Contact `json:"contacts,omitempty"`
 	Source    uint16    `json:"source,omitempty"` // the port inside that the contact came from
+	Number    int       `json:"number,omitempty"` // of the refusal, for its Reply
 }
 
 // Reply is a line of the supervisor's.
 type Reply struct {
-	Program string `json:"program"` // that the contact of the last refusal came from
+	Program string `json:"program"`          // that the contact of a refusal came from
+	Number  int    `json:"number,omitempty"` // of that refusal
 	Finish  bool   `json:"finish,omitempty"`
 }
 

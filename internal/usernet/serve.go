@@ -19,16 +19,18 @@ const replyPatience = time.Second
 
 // Server speaks with the supervisor of a sandbox.
 type Server struct {
-	decoder *json.Decoder
-	mu      sync.Mutex // guards encoder
-	encoder *json.Encoder
-	replies chan network.Reply
-	order   network.Order
+	decoder  *json.Decoder
+	mu       sync.Mutex // guards encoder
+	encoder  *json.Encoder
+	replies  chan network.Reply
+	patience time.Duration // a refusal's
+	refusals int
+	order    network.Order
 }
 
 // NewServer reads the order from the socket to the supervisor.
 func NewServer(control *os.File) (*Server, error) {
-	s := &Server{decoder: json.NewDecoder(control), encoder: json.NewEncoder(control), replies: make(chan network.Reply, 1)}
+	s := &Server{decoder: json.NewDecoder(control), encoder: json.NewEncoder(control), replies: make(chan network.Reply, 1), patience: replyPatience}
 	return s, s.decoder.Decode(&s.order)
 }
 
@@ -97,9 +99,12 @@ func (s *Server) listen(published []string, contacts func() []network.Contact) e
 			s.send(m)
 			return nil
 		}
-		select {
-		case s.replies <- r:
-		default: // it comes too late
+		for taken := false; !taken; {
+			select {
+			case s.replies <- r:
+				taken = true
+			case <-s.replies: // one before came too late
+			}
 		}
 	}
 }
@@ -114,18 +119,20 @@ func (s *Server) fail(err error) error {
 	return err
 }
 
-// refused tells of a refusal, and returns the program that it happened to.
+// refused tells of a refusal, and returns the program that it happened to. One at
+// a time may be told.
 func (s *Server) refused(c network.Contact, source uint16) string {
-	select {
-	case <-s.replies: // of one before, which came too late
-	default:
-	}
-	s.send(network.Message{Kind: network.Refusal, Contact: &c, Source: source})
-	select {
-	case r := <-s.replies:
-		return r.Program
-	case <-time.After(replyPatience):
-		return ""
+	s.refusals++
+	s.send(network.Message{Kind: network.Refusal, Contact: &c, Source: source, Number: s.refusals})
+	for timeout := time.After(s.patience); ; {
+		select {
+		case r := <-s.replies:
+			if r.Number == s.refusals { // else of one before, which came too late
+				return r.Program
+			}
+		case <-timeout:
+			return ""
+		}
 	}
 }
 
