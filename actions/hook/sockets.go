@@ -95,6 +95,19 @@ func localhost(port int) []unix.Sockaddr {
 	return []unix.Sockaddr{&unix.SockaddrInet4{Port: port, Addr: [4]byte{127, 0, 0, 1}}, six}
 }
 
+// tried makes a call on a descriptor that does not block, and reports whether there
+// is nothing to wait for. After an interruption there is not: what comes next may be
+// there already, and is not told of again (epoll(7), edge-triggered).
+func tried(call func() error) bool {
+	for {
+		switch err := call(); err {
+		case unix.EINTR, unix.ECONNABORTED:
+		default:
+			return err != unix.EAGAIN
+		}
+	}
+}
+
 // accept waits for a connection.
 func accept(l *os.File) (c *os.File, err error) {
 	raw, err := l.SyscallConn()
@@ -103,8 +116,10 @@ func accept(l *os.File) (c *os.File, err error) {
 	}
 	var got int
 	waited := raw.Read(func(fd uintptr) bool {
-		got, _, err = unix.Accept4(int(fd), unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK)
-		return !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EINTR) && !errors.Is(err, unix.ECONNABORTED)
+		return tried(func() error {
+			got, _, err = unix.Accept4(int(fd), unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK)
+			return err
+		})
 	})
 	if err := errors.Join(waited, err); err != nil {
 		return nil, err
@@ -125,8 +140,10 @@ func send(to *os.File, text []byte, files ...*os.File) error {
 		}
 	}
 	waited := raw.Write(func(fd uintptr) bool {
-		err = unix.Sendmsg(int(fd), text, unix.UnixRights(fds...), nil, unix.MSG_NOSIGNAL)
-		return !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EINTR)
+		return tried(func() error {
+			err = unix.Sendmsg(int(fd), text, unix.UnixRights(fds...), nil, unix.MSG_NOSIGNAL)
+			return err
+		})
 	})
 	return errors.Join(waited, err)
 }
@@ -141,8 +158,10 @@ func receive(from *os.File, n int) (text []byte, files []*os.File, err error) {
 	text, oob := make([]byte, 2), make([]byte, unix.CmsgSpace(4*n))
 	var got, rights int
 	waited := raw.Read(func(fd uintptr) bool {
-		got, rights, _, _, err = unix.Recvmsg(int(fd), text, oob, unix.MSG_CMSG_CLOEXEC)
-		return !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EINTR)
+		return tried(func() error {
+			got, rights, _, _, err = unix.Recvmsg(int(fd), text, oob, unix.MSG_CMSG_CLOEXEC)
+			return err
+		})
 	})
 	if err := errors.Join(waited, err); err != nil {
 		return nil, nil, err
