@@ -186,8 +186,11 @@ func (p *pump) run() {
 		io.CopyN(p.to, p.from, waiting(p.from))
 	}
 	close(p.idle)
-	if err != nil {
-		io.Copy(io.Discard, p.from)
+	for err != nil { // finish sets its deadline even where nobody reads any more
+		p.from.SetReadDeadline(time.Time{})
+		if _, err = io.Copy(io.Discard, p.from); !errors.Is(err, os.ErrDeadlineExceeded) {
+			return
+		}
 	}
 }
 
