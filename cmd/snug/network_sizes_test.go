@@ -64,7 +64,7 @@ for family, host, level, discover, mtu, headers in ((socket.AF_INET, "` + site4 
                 s.send(data)
                 while s.recv(70000) != data: pass # of one before
                 return True
-            except TimeoutError: pass
+            except socket.timeout: pass
     for size in (1, 1232, 1233, 1472, 1473, 8972, 8973, 32768, 65472, 65473, 65507):
         data = os.urandom(size)
         if not echoes(data): raise SystemExit("%d bytes do not come back" % size)
