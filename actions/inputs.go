@@ -162,8 +162,8 @@ func (r *inputReader) size(name string) string {
 	if v == "" {
 		return ""
 	}
-	if _, err := units.ParseMemory(v); err != nil {
-		r.bad(name, fmt.Sprintf("%q is not a size of memory", v), name+": 2GiB")
+	if m, err := units.ParseMemory(v); err != nil || m == 0 {
+		r.bad(name, fmt.Sprintf("%q is not a size of memory above 0, or a share of the machine's up to 100%%", v), name+": 2GiB")
 	}
 	return v
 }
@@ -182,8 +182,8 @@ func (r *inputReader) number(name string, fraction bool) string {
 
 func (r *inputReader) duration(name string) string {
 	v := r.text(name, defaultTimeout)
-	if n, err := strconv.Atoi(v); err == nil && n > 0 {
-		return strconv.Itoa(n) + "m" // as timeout-minutes has it
+	if _, err := strconv.ParseUint(v, 10, 64); err == nil {
+		v += "m" // as timeout-minutes has it
 	}
 	if d, err := time.ParseDuration(v); err != nil || d <= 0 {
 		r.bad(name, fmt.Sprintf("%q is not a time", v), name+": 10m")
@@ -249,7 +249,7 @@ func (r *inputReader) declared(name string) (d Declared) {
 	for _, word := range words(r.get(name)) {
 		kind, what, ok := strings.Cut(word, ":")
 		switch {
-		case slices.Contains(resultNames, word):
+		case slices.Contains(resultNames, strings.ToLower(word)): // the runner does not tell capitals apart
 			r.bad(name, fmt.Sprintf("%q is an output of the action itself", word), name+": version")
 		case !ok && validName(word):
 			d.Outputs = append(d.Outputs, word)
@@ -325,13 +325,13 @@ func (p pair) given(environ []string) (value string, ok bool) {
 // or load.
 func powerful(name string) bool {
 	upper := strings.ToUpper(name)
-	for _, start := range []string{"LD_", "DYLD_", "GITHUB_", "RUNNER_", "ACTIONS_", "INPUT_", "GIT_", "BASH_", "NODE_", "NPM_", "PYTHON", "PERL", "RUBY", "SSH_", "SNUG_", "DOCKER_", "JAVA_", "_JAVA"} {
+	for _, start := range []string{"LD_", "DYLD_", "GITHUB_", "RUNNER_", "ACTIONS_", "INPUT_", "GIT_", "BASH_", "NODE_", "NPM_", "PYTHON", "PERL", "RUBY", "SSH_", "SNUG_", "DOCKER_", "JAVA_", "_JAVA", "CARGO_", "PIP_", "DOTNET_", "CORECLR_", "OPENSSL_"} {
 		if strings.HasPrefix(upper, start) {
 			return true
 		}
 	}
 	return slices.Contains([]string{
 		"PATH", "HOME", "SHELL", "ENV", "IFS", "PS4", "PROMPT_COMMAND", "EDITOR", "VISUAL", "PAGER", "CDPATH", "TMPDIR", "XDG_CONFIG_HOME",
-		"MAKEFLAGS", "CC", "CXX", "LD", "RUSTC", "RUSTC_WRAPPER", "RUSTFLAGS", "GOFLAGS", "GOROOT", "GOPATH", "GOPROXY", "GOSUMDB", "GOTOOLCHAIN", "GOENV", "CLASSPATH", "MAVEN_OPTS", "GCONV_PATH", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY",
+		"MAKEFLAGS", "GNUMAKEFLAGS", "SHELLOPTS", "LESSOPEN", "SNUG", "CC", "CXX", "LD", "RUSTC", "RUSTC_WRAPPER", "RUSTFLAGS", "GOFLAGS", "GOROOT", "GOPATH", "GOPROXY", "GOSUMDB", "GOTOOLCHAIN", "GOENV", "CLASSPATH", "MAVEN_OPTS", "GCONV_PATH", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY",
 	}, upper)
 }

@@ -294,7 +294,7 @@ func code(s string) string {
 
 // node is a name in a chart.
 func node(s string) string {
-	return strings.NewReplacer(`"`, "#quot;", "`", "'", "<", "#lt;", ">", "#gt;", ";", "#59;").Replace(strings.Join(strings.Fields(printable(shorten(s, 80))), " "))
+	return strings.NewReplacer(`"`, "#quot;", "%", "#37;", "`", "'", "<", "#lt;", ">", "#gt;", ";", "#59;").Replace(strings.Join(strings.Fields(printable(shorten(s, 80))), " "))
 }
 
 // fence puts text between fences that are longer than any in it.
