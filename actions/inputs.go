@@ -1,6 +1,7 @@
 package actions
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/snug-sandbox/snug/internal/problem"
 	"github.com/snug-sandbox/snug/internal/units"
+	"github.com/snug-sandbox/snug/network"
 )
 
 // Inputs are what a workflow says of one sandboxed step, by the names that
@@ -109,7 +111,7 @@ func (r *inputReader) together(in Inputs) {
 	if len(in.Hosts) > 0 && in.Network != "allowlist" {
 		r.bad("allowed-hosts", "network is "+in.Network+", so that no list is looked at", "network: allowlist")
 	}
-	if in.Network == "allowlist" && in.Egress == "block" && len(in.Hosts) == 0 && kits[in.Profile].hosts == nil {
+	if in.Network == "allowlist" && in.Egress == "block" && len(words(r.get("allowed-hosts"))) == 0 && kits[in.Profile].hosts == nil {
 		r.bad("allowed-hosts", "network is allowlist, and the list is empty", "network: none, or allowed-hosts: @github")
 	}
 	if in.Egress == "audit" && in.Network != "allowlist" {
@@ -214,9 +216,13 @@ func words(text string) []string {
 func (r *inputReader) hosts(name string) []string {
 	var list []string
 	for _, word := range words(r.get(name)) {
-		hosts, why := expandHost(word)
-		if why != "" {
-			r.bad(name, fmt.Sprintf("%q %s", word, why), name+": registry.example.org:443, or one of "+strings.Join(presetNames(), ", "))
+		hosts, err := expandHost(word)
+		if err != nil {
+			fix := "registry.example.org:443, or one of " + strings.Join(presetNames(), ", ")
+			if rule := (*network.RuleError)(nil); errors.As(err, &rule) && rule.Fix != "" {
+				fix = rule.Fix
+			}
+			r.bad(name, err.Error(), name+": "+fix)
 			continue
 		}
 		list = append(list, hosts...)

@@ -72,6 +72,11 @@ func TestInputs(t *testing.T) {
 		{"allowed-hosts", "example.org", "network is none"},
 		{"egress-policy", "audit", "network is none"},
 		{"network", "allowlist", "the list is empty"},
+		{"allowed-hosts", "https://example.org/x", "is a URL"},
+		{"allowed-hosts", "bücher.example", "with xn--"},
+		{"allowed-hosts", "a.example:80,a.example:0", "not a port"},
+		{"allowed-hosts", "169.254.169.254:80", "no list opens it"},
+		{"allowed-hosts", "@nmp", "is no preset"},
 		{"persist", "/etc/x", "is not below the workspace"},
 		{"persist", "a/../../b", "leads out"},
 		{"persist", "x/.Git/config", ".git"},
@@ -103,13 +108,13 @@ func TestInputs(t *testing.T) {
 		}
 	}
 	in, err := read(map[string]string{
-		"network": "allowlist", "allowed-hosts": "*.example.org, 10.0.0.0/8\n@npm\n[::1]:80 fe80::1", "persist": "./dist/\n*.txt",
+		"network": "allowlist", "allowed-hosts": "*.example.org, 10.0.0.0/8\n@npm\n[::1]:80 fd00::1 b.example:8000-8010/tcp c.example/udp 2001:db8::/32:80 d.example/icmp", "persist": "./dist/\n*.txt",
 		"outputs": "version, env:LEVEL\npath:bin", "env": "A=1\nB\n C = x\nD<<E\nl1\nl2\nE", "timeout": "5",
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	hosts := slices.Concat([]string{"*.example.org:443", "10.0.0.0/8"}, presets["@npm"], []string{"[::1]:80", "[fe80::1]:443"})
+	hosts := slices.Concat([]string{"*.example.org:443", "10.0.0.0/8"}, presets["@npm"], []string{"[::1]:80", "[fd00::1]:443", "b.example:8000-8010/tcp", "c.example:443/udp", "2001:db8::/32:80", "d.example/icmp"})
 	if !slices.Equal(in.Hosts, hosts) || in.Timeout != "5m" || !slices.Equal(in.Persist, []string{"dist/**", "*.txt"}) ||
 		!reflect.DeepEqual(in.Outputs, Declared{[]string{"version"}, []string{"LEVEL"}, []string{"bin"}}) {
 		t.Errorf("%+v", in)

@@ -211,8 +211,9 @@ func (r *runner) paste(b *strings.Builder) {
 func (r *runner) hostsToPaste() (reached, refused []string) {
 	for _, c := range r.report.Egress {
 		h := c.name()
+		address, err := netip.ParseAddr(c.Address)
 		switch {
-		case !isPlain(h) || isClosed(c.Address) || contains(reached, h) || len(reached)+len(refused) >= maxRows:
+		case !isPlain(h) || err == nil && isClosed(address) || contains(reached, h) || len(reached)+len(refused) >= maxRows:
 		case c.Allowed:
 			reached = append(reached, h)
 		case !contains(refused, h):
@@ -225,9 +226,8 @@ func (r *runner) hostsToPaste() (reached, refused []string) {
 }
 
 // isClosed reports whether an address is one that a step never reaches.
-func isClosed(address string) bool {
-	a, err := netip.ParseAddr(address)
-	return err == nil && slices.ContainsFunc(network.Closed, func(p netip.Prefix) bool { return p.Contains(a) })
+func isClosed(a netip.Addr) bool {
+	return slices.ContainsFunc(network.Closed, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
 // topsToPaste are the directories and files at the top of the workspace that
