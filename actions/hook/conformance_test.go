@@ -488,6 +488,14 @@ func TestServiceThatIsNeverReady(t *testing.T) {
 	}
 }
 
+// TestServiceThatTakesItsTime is asked several times before its first interval is
+// over, with fewer retries than that.
+func TestServiceThatTakesItsTime(t *testing.T) {
+	r := newRunner(t)
+	r.prepare(nil, container{ContextName: "db", Image: "debian", EntryPoint: "sh", EntryPointArgs: []string{"-c", "sleep 0.7; touch /tmp/ready; sleep 1000"},
+		CreateOptions: "--health-cmd 'test -e /tmp/ready' --health-interval 1m --health-retries 2"})
+}
+
 // list is what "snug image list" prints.
 func (r *runner) list() string {
 	r.Helper()

@@ -80,6 +80,19 @@ func FuzzOptions(f *testing.F) {
 	})
 }
 
+func TestHealthIsOver(t *testing.T) {
+	h := health{interval: 10 * time.Second, startPeriod: time.Minute, retries: 3}
+	for _, c := range []struct {
+		failures int
+		waited   time.Duration
+		want     bool
+	}{{3, 5 * time.Second, false}, {9, 89 * time.Second, false}, {2, time.Hour, false}, {3, 91 * time.Second, true}} {
+		if got := h.over(c.failures, c.waited); got != c.want {
+			t.Errorf("%d failures in %v: %v", c.failures, c.waited, got)
+		}
+	}
+}
+
 func TestMappings(t *testing.T) {
 	for text, want := range map[string]mapping{
 		"80": {0, 80, "tcp"}, "8080:80": {8080, 80, "tcp"}, "127.0.0.1:8080:80/tcp": {8080, 80, "tcp"}, ":80": {0, 80, "tcp"}, "53:53/UDP": {53, 53, "udp"}, "[::1]:8080:80": {8080, 80, "tcp"},
