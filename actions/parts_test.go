@@ -359,6 +359,16 @@ func TestUnreadableChanges(t *testing.T) {
 	}
 }
 
+// TestNothingReachedIsNothingAllowed pastes what a step was refused, and nothing else.
+func TestNothingReachedIsNothingAllowed(t *testing.T) {
+	r := &runner{}
+	r.report.Egress = []Connection{{Host: "a.example", Port: 443}}
+	var b strings.Builder
+	if r.paste(&b); !strings.Contains(b.String(), "[network]\nmode = \"none\"\n# allow = [\n  # refused: \"a.example:443\",\n# ]\n") {
+		t.Error(b.String())
+	}
+}
+
 func TestChangedPathsFitIntoAnOutput(t *testing.T) {
 	r := &runner{}
 	for i := range 20000 {

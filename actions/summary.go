@@ -174,7 +174,11 @@ func (r *runner) paste(b *strings.Builder) {
 	reached, refused := r.hostsToPaste()
 	if len(reached)+len(refused) > 0 {
 		with.WriteString("network: allowlist\nallowed-hosts: |\n")
-		profile.WriteString("[network]\nmode = \"private\"\nallow = [\n")
+		mode, comment := "private", ""
+		if len(reached) == 0 { // an empty list is none: it would let everything through
+			mode, comment = "none", "# "
+		}
+		profile.WriteString("[network]\nmode = \"" + mode + "\"\n" + comment + "allow = [\n")
 		for _, h := range reached {
 			with.WriteString("  " + h + "\n")
 			profile.WriteString("  " + strconv.Quote(h) + ",\n")
@@ -183,7 +187,7 @@ func (r *runner) paste(b *strings.Builder) {
 			with.WriteString("  # refused: " + h + "\n")
 			profile.WriteString("  # refused: " + strconv.Quote(h) + ",\n")
 		}
-		profile.WriteString("]\n\n")
+		profile.WriteString(comment + "]\n\n")
 	}
 	if tops := r.topsToPaste(); len(tops) > 0 {
 		with.WriteString("persist: |\n")
