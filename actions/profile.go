@@ -120,6 +120,9 @@ func (s *step) profile() ([]byte, error) {
 	if !within(workdir, s.job.workspace) {
 		return nil, &problem.Problem{What: "input working-directory", Why: workdir + " is outside of the workspace " + s.job.workspace}
 	}
+	if err := s.cachesWrong(); err != nil {
+		return nil, err
+	}
 	env, files, err := s.environment()
 	if err != nil {
 		return nil, err
@@ -273,10 +276,25 @@ func (s *step) caches() []table {
 	return list
 }
 
+// cachesWrong refuses what would show more than a cache: what is kept from a step is in
+// these directories.
+func (s *step) cachesWrong() error {
+	var list problem.List
+	for i, dir := range s.cacheDirs()[len(kits[s.Profile].caches):] {
+		for _, kept := range []string{s.job.workspace, s.job.home, realPath(s.job.temp)} {
+			if within(kept, dir) || within(realPath(kept), realPath(dir)) {
+				list = append(list, &problem.Problem{What: "input cache-dirs", Why: s.Caches[i] + " holds " + kept + ", which is more than a cache", Fix: "cache-dirs: ~/.cache/NAME"})
+				break
+			}
+		}
+	}
+	return list.Err()
+}
+
 func (s *step) cacheDirs() []string {
 	var list []string
 	for _, dir := range slices.Concat(kits[s.Profile].caches, s.Caches) {
-		if rest, ok := strings.CutPrefix(dir, "~/"); ok {
+		if rest, ok := strings.CutPrefix(dir, "~"); ok && (rest == "" || rest[0] == '/') {
 			dir = path.Join(s.job.home, rest)
 		}
 		if !path.IsAbs(dir) {

@@ -315,6 +315,16 @@ func TestToolsInACacheDirectory(t *testing.T) {
 	}
 }
 
+// TestCachesThatHoldMore asks for directories with what a step is not shown in them.
+func TestCachesThatHoldMore(t *testing.T) {
+	dir, env := job(t, "INPUT_RUN=true")
+	for _, cache := range []string{"~", "/", ".", "..", dir, dir + "/temp"} {
+		if out, code := do(append(env, "INPUT_CACHE_DIRS="+cache)); code != 125 || !strings.Contains(out, "input cache-dirs: "+cache+" holds "+dir) {
+			t.Errorf("%s: %d: %s", cache, code, out)
+		}
+	}
+}
+
 // TestPatternsOfNothing are told.
 func TestPatternsOfNothing(t *testing.T) {
 	_, env := job(t, "INPUT_RUN=mkdir d; touch d/x", "INPUT_PERSIST=d/**\ndist/**")
