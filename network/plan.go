@@ -99,11 +99,17 @@ func planAttach(label string, device program.Reg, flags uint16, p *plan.Builder)
 	return p.Do(label, plan.Ioctl, plan.Reg(device), plan.Hex(unix.TUNSETIFF), p.Bytes(request))
 }
 
+var tunHelp = &program.Help{Errno: syscall.EACCES, Why: "/dev/net/tun cannot be opened", Fix: "sudo chmod 0666 /dev/net/tun, or driver = \"gvisor\", which does without",
+	Next: &program.Help{Errno: syscall.ENOENT, Why: "/dev/net/tun is missing", Fix: tunMissing,
+		Next: &program.Help{Errno: syscall.ENODEV, Why: "the kernel has no tun devices", Fix: tunMissing}}}
+
+const tunMissing = "sudo modprobe tun, or driver = \"gvisor\", which does without"
+
 // planKept makes a tap device that stays when nobody has it open, for a program that
 // opens it by its name.
 func planKept(p *plan.Builder) {
 	const label = "make the interface " + Interface
-	device := p.Do(label, plan.Openat, plan.Cwd, p.Text("/dev/net/tun"), plan.Bits(unix.O_RDWR|unix.O_CLOEXEC, &plan.OpenFlags), plan.Num(0)).Keep("interface")
+	device := p.Do(label, plan.Openat, plan.Cwd, p.Text("/dev/net/tun"), plan.Bits(unix.O_RDWR|unix.O_CLOEXEC, &plan.OpenFlags), plan.Num(0)).Help(tunHelp).Keep("interface")
 	p.Do(label, plan.Ioctl, plan.Reg(device), plan.Hex(unix.TUNSETIFINDEX), p.Words(index))
 	planAttach(label, device, 0, p)
 	p.Do(label, plan.Ioctl, plan.Reg(device), plan.Hex(unix.TUNSETPERSIST), plan.Num(1))
