@@ -326,8 +326,8 @@ func snippet(reached, refused []network.Contact) string {
 		return ""
 	}
 	var b strings.Builder
-	b.WriteString("[network]\nmode = \"private\"\nallow = [\n")
-	seen := map[string]bool{}
+	b.WriteString("mode = \"private\"\nallow = [\n")
+	seen, some := map[string]bool{}, false
 	for i, c := range append(append([]network.Contact{}, reached...), refused...) {
 		rule := c.Rule()
 		if _, err := network.ParseRule(rule); err != nil || seen[rule] {
@@ -337,11 +337,16 @@ func snippet(reached, refused []network.Contact) string {
 		prefix, suffix := "  ", ""
 		if i >= len(reached) {
 			prefix, suffix = "  # ", "  # refused: "+c.Why
+		} else {
+			some = true
 		}
 		b.WriteString(prefix + strconv.Quote(rule) + "," + suffix + "\n")
 	}
 	b.WriteString("]\n")
-	return b.String()
+	if !some { // an empty list would let everything through
+		return "[network]\nmode = \"none\"\n# " + strings.ReplaceAll(strings.TrimSpace(b.String()), "\n", "\n# ") + "\n"
+	}
+	return "[network]\n" + b.String()
 }
 
 var errNoNetwork = errors.New("the sandbox has no private network")

@@ -15,7 +15,7 @@ import (
 type Change struct {
 	Path string `json:"path"` // from the workspace
 	Kind string `json:"kind"` // "A" added, "C" changed, "D" deleted
-	Type string `json:"type"` // "file", "directory", "symlink", "other"
+	Type string `json:"type"` // "file", "directory", "symlink", "other"; "unreadable"
 }
 
 // readChanges lists what the upper directory of an overlay holds. Nothing of the
@@ -23,16 +23,23 @@ type Change struct {
 func readChanges(upper, workspace string) ([]Change, error) {
 	var list []Change
 	err := filepath.WalkDir(upper, func(path string, e fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
 		rel, _ := filepath.Rel(upper, path)
 		if rel == "." {
+			return err
+		}
+		var info fs.FileInfo
+		if err == nil {
+			info, err = e.Info()
+		}
+		if err != nil { // of a directory that was named before, or of what is in one
+			if n := len(list); n > 0 && list[n-1].Path == rel {
+				list = list[:n-1]
+			}
+			list = append(list, Change{rel, "A", "unreadable"})
 			return nil
 		}
-		info, err := e.Info()
-		if err != nil {
-			return err
+		if info.IsDir() && info.Mode()&0o500 != 0o500 {
+			os.Chmod(path, info.Mode().Perm()|0o700) // nobody else will look at it
 		}
 		c := Change{Path: rel, Kind: "A", Type: typeOf(info.Mode())}
 		below, lowerErr := os.Lstat(filepath.Join(workspace, rel))

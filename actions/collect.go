@@ -128,6 +128,11 @@ func (r *runner) changes() error {
 			r.report.violate("workspace", c.Path, "a later step's git would have run this; it was not kept")
 		}
 	}
+	for _, p := range r.Persist {
+		if !slices.ContainsFunc(list, func(c Change) bool { return matches(p, c.Path) }) {
+			r.report.warn("persist: %s: the step changed nothing of that name", p)
+		}
+	}
 	done, refused, err := persist(upper, r.job.workspace, list, r.Persist)
 	r.report.Persisted = done
 	for _, v := range refused {

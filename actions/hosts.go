@@ -1,10 +1,11 @@
 package actions
 
 import (
-	"net/netip"
+	"fmt"
 	"slices"
-	"strconv"
 	"strings"
+
+	"github.com/snug-sandbox/snug/network"
 )
 
 // presets are the hosts that a package manager needs. Where a project has several
@@ -34,67 +35,32 @@ func presetNames() []string {
 }
 
 // expandHost turns a word of allowed-hosts into entries of network.allow: a
-// preset, or a name or address with or without a port. Without one it is 443.
-func expandHost(word string) (list []string, why string) {
+// preset, or a rule. Where one names a host without a port, it is 443.
+func expandHost(word string) ([]string, error) {
 	if strings.HasPrefix(word, "@") {
 		if list := presets[word]; list != nil {
-			return list, ""
+			return list, nil
 		}
-		return nil, "is no preset"
+		return nil, fmt.Errorf("%q is no preset", word)
 	}
-	if strings.Contains(word, "://") || strings.ContainsAny(word, "@?#") {
-		return nil, "is more than a host: leave out what stands around its name"
+	r, err := network.ParseRule(word)
+	switch {
+	case err != nil:
+		return nil, err
+	case r.Prefix.IsValid() && isClosed(r.Prefix.Addr()):
+		return nil, fmt.Errorf("%q is where clouds have the keys of their machines: no list opens it", word)
+	case r.Ports.Last != 0 || r.Protocol == network.ICMP || r.Prefix.IsValid() && !r.Prefix.IsSingleIP():
+		return []string{word}, nil
 	}
-	if _, err := netip.ParsePrefix(word); err == nil {
-		return []string{word}, ""
+	host, protocol, _ := strings.Cut(word, "/")
+	if r.Prefix.IsValid() && r.Prefix.Addr().Is6() {
+		host = "[" + r.Prefix.Addr().String() + "]"
 	}
-	host, port := splitPort(word)
-	if port == "" {
-		port = "443"
+	rule := host + ":443"
+	if protocol != "" {
+		rule += "/" + protocol
 	}
-	if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
-		return nil, "has no port that exists"
-	}
-	if !isAddress(host) && !isHostName(host) {
-		return nil, "is not a host: a name, *.name, an address, or a network of addresses"
-	}
-	if strings.Contains(host, ":") && !strings.HasPrefix(host, "[") {
-		host = "[" + host + "]"
-	}
-	return []string{host + ":" + port}, ""
-}
-
-func isAddress(s string) bool {
-	_, err := netip.ParseAddr(strings.Trim(s, "[]"))
-	return err == nil
-}
-
-// splitPort parts "host:port", and leaves an IPv6 address whole.
-func splitPort(word string) (host, port string) {
-	i := strings.LastIndexByte(word, ':')
-	if i < 0 || strings.HasSuffix(word, "]") || strings.Count(word, ":") > 1 && !strings.Contains(word, "]") {
-		return word, ""
-	}
-	return word[:i], word[i+1:]
-}
-
-// isHostName accepts a name of DNS, with "*." in front of it or not.
-func isHostName(s string) bool {
-	s = strings.TrimSuffix(strings.TrimPrefix(s, "*."), ".")
-	if s == "" || len(s) > 253 {
-		return false
-	}
-	for _, label := range strings.Split(s, ".") {
-		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
-			return false
-		}
-		for _, r := range label {
-			if !(r == '-' || r == '_' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z') {
-				return false
-			}
-		}
-	}
-	return true
+	return []string{rule}, nil
 }
 
 // kit is what a built-in profile needs beside itself.

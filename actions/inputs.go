@@ -1,6 +1,7 @@
 package actions
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/snug-sandbox/snug/internal/problem"
 	"github.com/snug-sandbox/snug/internal/units"
+	"github.com/snug-sandbox/snug/network"
 )
 
 // Inputs are what a workflow says of one sandboxed step, by the names that
@@ -109,7 +111,7 @@ func (r *inputReader) together(in Inputs) {
 	if len(in.Hosts) > 0 && in.Network != "allowlist" {
 		r.bad("allowed-hosts", "network is "+in.Network+", so that no list is looked at", "network: allowlist")
 	}
-	if in.Network == "allowlist" && in.Egress == "block" && len(in.Hosts) == 0 && kits[in.Profile].hosts == nil {
+	if in.Network == "allowlist" && in.Egress == "block" && len(words(r.get("allowed-hosts"))) == 0 && kits[in.Profile].hosts == nil {
 		r.bad("allowed-hosts", "network is allowlist, and the list is empty", "network: none, or allowed-hosts: @github")
 	}
 	if in.Egress == "audit" && in.Network != "allowlist" {
@@ -162,8 +164,8 @@ func (r *inputReader) size(name string) string {
 	if v == "" {
 		return ""
 	}
-	if _, err := units.ParseMemory(v); err != nil {
-		r.bad(name, fmt.Sprintf("%q is not a size of memory", v), name+": 2GiB")
+	if m, err := units.ParseMemory(v); err != nil || m == 0 {
+		r.bad(name, fmt.Sprintf("%q is not a size of memory above 0, or a share of the machine's up to 100%%", v), name+": 2GiB")
 	}
 	return v
 }
@@ -182,8 +184,8 @@ func (r *inputReader) number(name string, fraction bool) string {
 
 func (r *inputReader) duration(name string) string {
 	v := r.text(name, defaultTimeout)
-	if n, err := strconv.Atoi(v); err == nil && n > 0 {
-		return strconv.Itoa(n) + "m" // as timeout-minutes has it
+	if _, err := strconv.ParseUint(v, 10, 64); err == nil {
+		v += "m" // as timeout-minutes has it
 	}
 	if d, err := time.ParseDuration(v); err != nil || d <= 0 {
 		r.bad(name, fmt.Sprintf("%q is not a time", v), name+": 10m")
@@ -214,9 +216,13 @@ func words(text string) []string {
 func (r *inputReader) hosts(name string) []string {
 	var list []string
 	for _, word := range words(r.get(name)) {
-		hosts, why := expandHost(word)
-		if why != "" {
-			r.bad(name, fmt.Sprintf("%q %s", word, why), name+": registry.example.org:443, or one of "+strings.Join(presetNames(), ", "))
+		hosts, err := expandHost(word)
+		if err != nil {
+			fix := "registry.example.org:443, or one of " + strings.Join(presetNames(), ", ")
+			if rule := (*network.RuleError)(nil); errors.As(err, &rule) && rule.Fix != "" {
+				fix = rule.Fix
+			}
+			r.bad(name, err.Error(), name+": "+fix)
 			continue
 		}
 		list = append(list, hosts...)
@@ -249,7 +255,7 @@ func (r *inputReader) declared(name string) (d Declared) {
 	for _, word := range words(r.get(name)) {
 		kind, what, ok := strings.Cut(word, ":")
 		switch {
-		case slices.Contains(resultNames, word):
+		case slices.Contains(resultNames, strings.ToLower(word)): // the runner does not tell capitals apart
 			r.bad(name, fmt.Sprintf("%q is an output of the action itself", word), name+": version")
 		case !ok && validName(word):
 			d.Outputs = append(d.Outputs, word)
@@ -325,13 +331,13 @@ func (p pair) given(environ []string) (value string, ok bool) {
 // or load.
 func powerful(name string) bool {
 	upper := strings.ToUpper(name)
-	for _, start := range []string{"LD_", "DYLD_", "GITHUB_", "RUNNER_", "ACTIONS_", "INPUT_", "GIT_", "BASH_", "NODE_", "NPM_", "PYTHON", "PERL", "RUBY", "SSH_", "SNUG_", "DOCKER_", "JAVA_", "_JAVA"} {
+	for _, start := range []string{"LD_", "DYLD_", "GITHUB_", "RUNNER_", "ACTIONS_", "INPUT_", "GIT_", "BASH_", "NODE_", "NPM_", "PYTHON", "PERL", "RUBY", "SSH_", "SNUG_", "DOCKER_", "JAVA_", "_JAVA", "CARGO_", "PIP_", "DOTNET_", "CORECLR_", "OPENSSL_"} {
 		if strings.HasPrefix(upper, start) {
 			return true
 		}
 	}
 	return slices.Contains([]string{
 		"PATH", "HOME", "SHELL", "ENV", "IFS", "PS4", "PROMPT_COMMAND", "EDITOR", "VISUAL", "PAGER", "CDPATH", "TMPDIR", "XDG_CONFIG_HOME",
-		"MAKEFLAGS", "CC", "CXX", "LD", "RUSTC", "RUSTC_WRAPPER", "RUSTFLAGS", "GOFLAGS", "GOROOT", "GOPATH", "GOPROXY", "GOSUMDB", "GOTOOLCHAIN", "GOENV", "CLASSPATH", "MAVEN_OPTS", "GCONV_PATH", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY",
+		"MAKEFLAGS", "GNUMAKEFLAGS", "SHELLOPTS", "LESSOPEN", "SNUG", "CC", "CXX", "LD", "RUSTC", "RUSTC_WRAPPER", "RUSTFLAGS", "GOFLAGS", "GOROOT", "GOPATH", "GOPROXY", "GOSUMDB", "GOTOOLCHAIN", "GOENV", "CLASSPATH", "MAVEN_OPTS", "GCONV_PATH", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY",
 	}, upper)
 }

@@ -11,7 +11,8 @@ import (
 // job is what the runner says of the job, by the environment.
 type job struct {
 	environ   []string
-	workspace string // $GITHUB_WORKSPACE
+	workspace string // $GITHUB_WORKSPACE, without symbolic links
+	named     string // the same as the runner names it, where that is another path
 	temp      string // $RUNNER_TEMP
 	tools     string // $RUNNER_TOOL_CACHE
 	home      string
@@ -38,6 +39,9 @@ func newJob(environ []string) (job, error) {
 	}
 	if real == "/" || real == j.home {
 		return j, &problem.Problem{What: "GITHUB_WORKSPACE " + real, Why: "this is not a workspace: everything would be shown to the step"}
+	}
+	if named := filepath.Clean(j.workspace); named != real && filepath.IsAbs(named) {
+		j.named = named
 	}
 	j.workspace = real
 	if j.temp == "" || within(realPath(j.temp), j.workspace) {
@@ -67,10 +71,11 @@ func workflowFile(ref, workspace string) string {
 	return name[i:]
 }
 
-// searchPath is the job's PATH without directories that are not shown inside.
-func (j job) searchPath() string {
+// searchPath is the job's PATH without directories that are not shown inside. more
+// are shown beside those that always are.
+func (j job) searchPath(more ...string) string {
 	var list []string
-	shown := []string{"/usr", "/bin", "/sbin", "/opt", "/snap", j.workspace}
+	shown := append(more, "/usr", "/bin", "/sbin", "/opt", "/snap", j.workspace)
 	if j.tools != "" {
 		shown = append(shown, j.tools)
 	}

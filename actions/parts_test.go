@@ -72,20 +72,33 @@ func TestInputs(t *testing.T) {
 		{"allowed-hosts", "example.org", "network is none"},
 		{"egress-policy", "audit", "network is none"},
 		{"network", "allowlist", "the list is empty"},
+		{"allowed-hosts", "https://example.org/x", "is a URL"},
+		{"allowed-hosts", "bücher.example", "with xn--"},
+		{"allowed-hosts", "a.example:80,a.example:0", "not a port"},
+		{"allowed-hosts", "169.254.169.254:80", "no list opens it"},
+		{"allowed-hosts", "@nmp", "is no preset"},
 		{"persist", "/etc/x", "is not below the workspace"},
 		{"persist", "a/../../b", "leads out"},
 		{"persist", "x/.Git/config", ".git"},
 		{"persist", "a[", "is not a pattern"},
+		{"persist", "!a", "takes nothing back"},
+		{"persist", "dist/*.{js,css}", "each pattern has a line"},
 		{"outputs", "a$b", "is not the name of an output"},
 		{"outputs", "env:LD_PRELOAD", "power over later ones"},
 		{"outputs", "env:path", "power over later ones"},
+		{"outputs", "env:GNUMAKEFLAGS", "power over later ones"},
+		{"outputs", "env:SNUG", "power over later ones"},
 		{"outputs", "exit-code", "is an output of the action itself"},
+		{"outputs", "Exit-Code", "is an output of the action itself"},
 		{"env", "A B", "line 1 is neither NAME nor NAME=VALUE"},
 		{"env", "A<<END\nx", "does not come again"},
 		{"memory", "lots", "is not a size"},
+		{"memory", "0", "is not a size"},
 		{"cpus", "-1", "is not a number above 0"},
 		{"pids", "1.5", "is not a number above 0"},
 		{"timeout", "soon", "is not a time"},
+		{"timeout", "0", "is not a time"},
+		{"timeout", "99999999999999", "is not a time"},
 		{"fail-on", "always", "is not one of"},
 		{"summary", "maybe", "is neither true nor false"},
 		{"workspace", "rx", "is not one of overlay, ro, rw"},
@@ -95,13 +108,13 @@ func TestInputs(t *testing.T) {
 		}
 	}
 	in, err := read(map[string]string{
-		"network": "allowlist", "allowed-hosts": "*.example.org, 10.0.0.0/8\n@npm\n[::1]:80 fe80::1", "persist": "./dist/\n*.txt",
+		"network": "allowlist", "allowed-hosts": "*.example.org, 10.0.0.0/8\n@npm\n[::1]:80 fd00::1 b.example:8000-8010/tcp c.example/udp 2001:db8::/32:80 d.example/icmp", "persist": "./dist/\n*.txt",
 		"outputs": "version, env:LEVEL\npath:bin", "env": "A=1\nB\n C = x\nD<<E\nl1\nl2\nE", "timeout": "5",
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	hosts := slices.Concat([]string{"*.example.org:443", "10.0.0.0/8"}, presets["@npm"], []string{"[::1]:80", "[fe80::1]:443"})
+	hosts := slices.Concat([]string{"*.example.org:443", "10.0.0.0/8"}, presets["@npm"], []string{"[::1]:80", "[fd00::1]:443", "b.example:8000-8010/tcp", "c.example:443/udp", "2001:db8::/32:80", "d.example/icmp"})
 	if !slices.Equal(in.Hosts, hosts) || in.Timeout != "5m" || !slices.Equal(in.Persist, []string{"dist/**", "*.txt"}) ||
 		!reflect.DeepEqual(in.Outputs, Declared{[]string{"version"}, []string{"LEVEL"}, []string{"bin"}}) {
 		t.Errorf("%+v", in)
@@ -159,6 +172,7 @@ func TestPatterns(t *testing.T) {
 		{"a.txt", "a.txt", true}, {"a.txt", "b/a.txt", false}, {"*.txt", "b/a.txt", false}, {"**/*.txt", "b/c/a.txt", true},
 		{"**/*.txt", "a.txt", true}, {"dist/**", "dist/a/b", true}, {"dist/**", "dist", false}, {"dist", "dist/a", true},
 		{"dist", "distant", false}, {"a/*/c", "a/b/c", true}, {"a/*/c", "a/b/d/c", false}, {"**", "x", true}, {"[ab].o", "b.o", true},
+		{`\!a`, "!a", true}, {`\{a,b}`, "{a,b}", true},
 	} {
 		if got := matches(c.pattern, c.name); got != c.want {
 			t.Errorf("%s %s: %v", c.pattern, c.name, got)
@@ -307,6 +321,64 @@ func TestPersist(t *testing.T) {
 	}
 }
 
+// TestUnreadableChanges has a step take rights off what it leaves, and leave what
+// has too long a path to be read.
+func TestUnreadableChanges(t *testing.T) {
+	upper, ws := t.TempDir(), t.TempDir()
+	write(t, filepath.Join(upper, "closed/f"), "x")
+	write(t, filepath.Join(upper, "s"), "y")
+	for _, name := range []string{"closed", "s"} {
+		if err := os.Chmod(filepath.Join(upper, name), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	root, err := os.OpenRoot(upper)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 20 { // by descriptors, as a shell's cd does
+		if err = root.Mkdir(strings.Repeat("d", 250), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if root, err = root.OpenRoot(strings.Repeat("d", 250)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	changes, err := readChanges(upper, ws)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, refused, err := persist(upper, ws, changes, []string{"**"})
+	if err != nil || len(refused) != 1 || !strings.Contains(refused[0].Why, "too long") {
+		t.Errorf("%q, %v", refused, err)
+	}
+	for name, want := range map[string]os.FileMode{"closed/f": 0o644, "s": 0} {
+		if info, err := os.Stat(filepath.Join(ws, name)); err != nil || info.Mode() != want {
+			t.Errorf("%s: %v, %v", name, info, err)
+		}
+	}
+}
+
+// TestNothingReachedIsNothingAllowed pastes what a step was refused, and nothing else.
+func TestNothingReachedIsNothingAllowed(t *testing.T) {
+	r := &runner{}
+	r.report.Egress = []Connection{{Host: "a.example", Port: 443}}
+	var b strings.Builder
+	if r.paste(&b); !strings.Contains(b.String(), "[network]\nmode = \"none\"\n# allow = [\n  # refused: \"a.example:443\",\n# ]\n") {
+		t.Error(b.String())
+	}
+}
+
+func TestChangedPathsFitIntoAnOutput(t *testing.T) {
+	r := &runner{}
+	for i := range 20000 {
+		r.report.Changes = append(r.report.Changes, Change{Path: fmt.Sprintf("node_modules/%d/\u2028\x01/<package>.json", i)})
+	}
+	if list := r.changedPaths(); len(list) < 1000 || len(asJSON(list)) > maxOutput || len(r.report.Warnings) != 1 {
+		t.Errorf("%d paths of %d bytes, %q", len(list), len(asJSON(list)), r.report.Warnings)
+	}
+}
+
 func TestFindStep(t *testing.T) {
 	text := strings.Split(`jobs:
   a:
@@ -381,7 +453,7 @@ func TestSummaryHoldsItsLimitsAndItsFences(t *testing.T) {
 	r.report.Sandbox = &sandboxReport{}
 	for i := range 2000 {
 		r.report.Changes = append(r.report.Changes, Change{Path: fmt.Sprintf("<img src=x>|`%d", i), Kind: "A", Type: "file"})
-		r.report.Egress = append(r.report.Egress, Connection{Host: fmt.Sprintf("evil\"]%d\nclick", i), Port: 443, Allowed: i%2 == 0})
+		r.report.Egress = append(r.report.Egress, Connection{Host: fmt.Sprintf("%%%%{init:{}}%%%%evil\"]%d\nclick", i), Port: 443, Allowed: i%2 == 0})
 		r.report.violate("network", fmt.Sprintf("![x](https://t.example/%d)", i), "</details> | @octocat #1")
 	}
 	s := r.summary("```\n````\n<script>\n" + strings.Repeat("own ", 1<<20))
@@ -396,7 +468,8 @@ func TestSummaryHoldsItsLimitsAndItsFences(t *testing.T) {
 	if !strings.Contains(s, "`````\n```\n````\n<script>") {
 		t.Error("the step's own words are not fenced by more than they hold")
 	}
-	if strings.Count(s, "```mermaid") != 2 {
-		t.Error("no charts")
+	charts := strings.Split(s, "```mermaid")
+	if len(charts) != 3 || strings.Contains(strings.Split(charts[2], "```")[0], "%%{") {
+		t.Error("no charts, or a directive in one")
 	}
 }

@@ -2,13 +2,22 @@ package actions
 
 import (
 	"path"
+	"regexp"
 	"strings"
 )
 
+// braces are what a shell makes several words of, and this does not.
+var braces = regexp.MustCompile(`(^|[^\\])\{[^}]*,.*\}`)
+
 // badPattern says why a pattern of persist is none; "" when it is one.
 func badPattern(p string) string {
-	if strings.HasPrefix(p, "/") || strings.HasPrefix(p, "~") {
+	switch {
+	case strings.HasPrefix(p, "/") || strings.HasPrefix(p, "~"):
 		return "is not below the workspace"
+	case strings.HasPrefix(p, "!"):
+		return "takes nothing back: patterns name what is kept, and \\! is a name's own"
+	case braces.MatchString(p):
+		return "would be the name of one file: each pattern has a line of its own, and \\{ is a name's own"
 	}
 	for _, part := range strings.Split(p, "/") {
 		if part == ".." {

@@ -80,6 +80,8 @@ func (c *copier) judge(change Change) string {
 		return ""
 	case "symlink":
 		return c.judgeLink(change.Path)
+	case "unreadable":
+		return "it cannot be read, or its path is too long"
 	}
 	return "it is neither a file nor a directory nor a symbolic link"
 }
@@ -191,18 +193,21 @@ func (c *copier) directory(name string) error {
 
 // file copies a file to one beside its place, and puts that there.
 func (c *copier) file(name string) error {
-	from, err := c.upper.OpenFile(name, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
-	if err != nil {
-		return err
-	}
-	defer from.Close()
-	info, err := from.Stat()
+	info, err := c.upper.Lstat(name)
 	if err != nil {
 		return err
 	}
 	if !info.Mode().IsRegular() {
 		return fs.ErrInvalid
 	}
+	if info.Mode()&0o400 == 0 {
+		c.upper.Chmod(name, 0o600) // a step may take the right to read off its own file
+	}
+	from, err := c.upper.OpenFile(name, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
 	if old, err := c.workspace.Lstat(name); err == nil && old.IsDir() {
 		if err := c.remove(name); err != nil {
 			return err

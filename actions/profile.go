@@ -114,8 +114,14 @@ func (s *step) profile() ([]byte, error) {
 	if path.IsAbs(s.Dir) {
 		workdir = path.Clean(s.Dir)
 	}
+	if rest, ok := strings.CutPrefix(workdir, s.job.named); ok && s.job.named != "" && within(workdir, s.job.named) {
+		workdir = path.Join(s.job.workspace, rest)
+	}
 	if !within(workdir, s.job.workspace) {
 		return nil, &problem.Problem{What: "input working-directory", Why: workdir + " is outside of the workspace " + s.job.workspace}
+	}
+	if err := s.cachesWrong(); err != nil {
+		return nil, err
 	}
 	env, files, err := s.environment()
 	if err != nil {
@@ -177,7 +183,7 @@ func each[T any](list []T) []T {
 
 // environment returns the variables of the step, and the files of its secrets.
 func (s *step) environment() (env map[string]string, files []table, err error) {
-	env = map[string]string{"PATH": s.job.searchPath()}
+	env = map[string]string{"PATH": s.job.searchPath(s.cacheDirs()...)}
 	if s.Rootfs != "host" {
 		delete(env, "PATH") // the image has its own
 	}
@@ -185,7 +191,10 @@ func (s *step) environment() (env map[string]string, files []table, err error) {
 		env[f[0]] = s.handed(f[1])
 	}
 	if s.bare {
-		env["HOME"], env["GITHUB_WORKSPACE"] = s.layout.path("home"), s.workspaceInside()
+		env["HOME"] = s.layout.path("home")
+	}
+	if s.bare || s.job.named != "" {
+		env["GITHUB_WORKSPACE"] = s.workspaceInside()
 	}
 	var wrong problem.List
 	value := func(input string, p pair) (string, bool) {
@@ -267,10 +276,25 @@ func (s *step) caches() []table {
 	return list
 }
 
+// cachesWrong refuses what would show more than a cache: what is kept from a step is in
+// these directories.
+func (s *step) cachesWrong() error {
+	var list problem.List
+	for i, dir := range s.cacheDirs()[len(kits[s.Profile].caches):] {
+		for _, kept := range []string{s.job.workspace, s.job.home, realPath(s.job.temp)} {
+			if within(kept, dir) || within(realPath(kept), realPath(dir)) {
+				list = append(list, &problem.Problem{What: "input cache-dirs", Why: s.Caches[i] + " holds " + kept + ", which is more than a cache", Fix: "cache-dirs: ~/.cache/NAME"})
+				break
+			}
+		}
+	}
+	return list.Err()
+}
+
 func (s *step) cacheDirs() []string {
 	var list []string
 	for _, dir := range slices.Concat(kits[s.Profile].caches, s.Caches) {
-		if rest, ok := strings.CutPrefix(dir, "~/"); ok {
+		if rest, ok := strings.CutPrefix(dir, "~"); ok && (rest == "" || rest[0] == '/') {
 			dir = path.Join(s.job.home, rest)
 		}
 		if !path.IsAbs(dir) {
@@ -300,11 +324,25 @@ func (s *step) workspace() []table {
 		list = append(list, table{"source": ws, "writable": true})
 		list = append(list, s.guardGit(ws, clean)...)
 	}
+	if s.linksWorkspace() {
+		list = append(list, table{"type": "symlink", "target": s.job.named, "source": ws})
+	}
 	for _, name := range s.hidden.masked {
 		list = append(list, table{"type": "mask", "target": path.Join(ws, name)})
 	}
 	return list
 }
+
+// linksWorkspace reports whether a link has to lead to the workspace from where the
+// runner names it: what is shown of the system has the runner's own.
+func (s *step) linksWorkspace() bool {
+	shown := func(top string) bool { return top != "" && within(s.job.named, top) }
+	return s.job.named != "" && s.ours() && s.Rootfs == "host" &&
+		!slices.ContainsFunc([]string{"/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc", "/opt", "/snap", "/dev", "/proc", "/sys", s.job.tools, s.job.workspace}, shown)
+}
+
+// ours reports whether the profile is one of those that are made for steps.
+func (s *step) ours() bool { return s.Profile == "ci" || strings.HasPrefix(s.Profile, "ci-") }
 
 // guardGit keeps a step that writes to the workspace itself from .git: a hook
 // that it left there would run in a later step.
@@ -356,7 +394,7 @@ func (s *step) allowed() []string {
 // of somebody's own, which may want every limit to be held.
 func (s *step) limits() table {
 	t := table{"timeout": s.Timeout}
-	if ours := s.Profile == "ci" || strings.HasPrefix(s.Profile, "ci-"); ours {
+	if s.ours() {
 		t["account"] = true
 	}
 	if s.PIDs != "" || t["account"] == true {

@@ -203,6 +203,7 @@ func (r *runner) start(profile []byte) (code int, err error) {
 	if closed := d.Close(); err == nil {
 		err = closed
 	}
+	read.Close() // where the log takes no more, the step does not wait for it
 	r.report.Commands += d.Commands
 	waited := cmd.Wait()
 	var exit *exec.ExitError

@@ -174,7 +174,11 @@ func (r *runner) paste(b *strings.Builder) {
 	reached, refused := r.hostsToPaste()
 	if len(reached)+len(refused) > 0 {
 		with.WriteString("network: allowlist\nallowed-hosts: |\n")
-		profile.WriteString("[network]\nmode = \"private\"\nallow = [\n")
+		mode, comment := "private", ""
+		if len(reached) == 0 { // an empty list is none: it would let everything through
+			mode, comment = "none", "# "
+		}
+		profile.WriteString("[network]\nmode = \"" + mode + "\"\n" + comment + "allow = [\n")
 		for _, h := range reached {
 			with.WriteString("  " + h + "\n")
 			profile.WriteString("  " + strconv.Quote(h) + ",\n")
@@ -183,7 +187,7 @@ func (r *runner) paste(b *strings.Builder) {
 			with.WriteString("  # refused: " + h + "\n")
 			profile.WriteString("  # refused: " + strconv.Quote(h) + ",\n")
 		}
-		profile.WriteString("]\n\n")
+		profile.WriteString(comment + "]\n\n")
 	}
 	if tops := r.topsToPaste(); len(tops) > 0 {
 		with.WriteString("persist: |\n")
@@ -211,8 +215,9 @@ func (r *runner) paste(b *strings.Builder) {
 func (r *runner) hostsToPaste() (reached, refused []string) {
 	for _, c := range r.report.Egress {
 		h := c.name()
+		address, err := netip.ParseAddr(c.Address)
 		switch {
-		case !isPlain(h) || isClosed(c.Address) || contains(reached, h) || len(reached)+len(refused) >= maxRows:
+		case !isPlain(h) || err == nil && isClosed(address) || contains(reached, h) || len(reached)+len(refused) >= maxRows:
 		case c.Allowed:
 			reached = append(reached, h)
 		case !contains(refused, h):
@@ -225,9 +230,8 @@ func (r *runner) hostsToPaste() (reached, refused []string) {
 }
 
 // isClosed reports whether an address is one that a step never reaches.
-func isClosed(address string) bool {
-	a, err := netip.ParseAddr(address)
-	return err == nil && slices.ContainsFunc(network.Closed, func(p netip.Prefix) bool { return p.Contains(a) })
+func isClosed(a netip.Addr) bool {
+	return slices.ContainsFunc(network.Closed, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
 // topsToPaste are the directories and files at the top of the workspace that
@@ -294,7 +298,7 @@ func code(s string) string {
 
 // node is a name in a chart.
 func node(s string) string {
-	return strings.NewReplacer(`"`, "#quot;", "`", "'", "<", "#lt;", ">", "#gt;", ";", "#59;").Replace(strings.Join(strings.Fields(printable(shorten(s, 80))), " "))
+	return strings.NewReplacer(`"`, "#quot;", "%", "#37;", "`", "'", "<", "#lt;", ">", "#gt;", ";", "#59;").Replace(strings.Join(strings.Fields(printable(shorten(s, 80))), " "))
 }
 
 // fence puts text between fences that are longer than any in it.

@@ -33,17 +33,30 @@ var resultNames = []string{"exit-code", "violations", "report", "changed-files",
 // results are the outputs of the action itself. A step cannot have set them: no
 // output of these names can be declared.
 func (r *runner) results(report string) string {
-	changed := []string{}
-	for _, c := range r.report.Changes {
-		changed = append(changed, c.Path)
-	}
 	text := ""
 	for i, value := range []string{
-		strconv.Itoa(r.report.ExitCode), strconv.Itoa(len(r.report.Violations)), report, asJSON(changed), asJSON(r.report.Egress), asJSON(r.report.Outputs),
+		strconv.Itoa(r.report.ExitCode), strconv.Itoa(len(r.report.Violations)), report, asJSON(r.changedPaths()), asJSON(r.report.Egress), asJSON(r.report.Outputs),
 	} {
 		text += formatPair(pair{resultNames[i], value})
 	}
 	return text
+}
+
+// maxOutput is how much of the changed paths becomes an output: GitHub takes 1 MiB
+// of all outputs of a job.
+const maxOutput = 1 << 19
+
+// changedPaths are the paths that the step changed, as many as an output holds.
+func (r *runner) changedPaths() []string {
+	list, room := []string{}, maxOutput
+	for i, c := range r.report.Changes {
+		if room -= len(asJSON(c.Path)) + 1; room < 0 {
+			r.report.warn("the output changed-files has the first %d of %d paths; the report has all", i, len(r.report.Changes))
+			break
+		}
+		list = append(list, c.Path)
+	}
+	return list
 }
 
 // asJSON is v on one line. What is handed over is made of strings and numbers.

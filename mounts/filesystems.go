@@ -24,7 +24,10 @@ func (b *builder) newFilesystem(label, kind string, attrs uint64, options ...opt
 			b.Do(label, plan.Fsconfig, plan.Reg(fs), plan.Num(unix.FSCONFIG_SET_FLAG), b.Text(o.key), plan.Num(0), plan.Num(0))
 			continue
 		}
-		b.Do(label, plan.Fsconfig, plan.Reg(fs), plan.Num(unix.FSCONFIG_SET_STRING), b.Text(o.key), b.Text(o.value), plan.Num(0))
+		set := b.Do(label, plan.Fsconfig, plan.Reg(fs), plan.Num(unix.FSCONFIG_SET_STRING), b.Text(o.key), b.Text(o.value), plan.Num(0))
+		if o.key == "uid" || o.key == "gid" {
+			set.Help(ownerHelp)
+		}
 	}
 	create := b.Do(label, plan.Fsconfig, plan.Reg(fs), plan.Num(unix.FSCONFIG_CMD_CREATE), plan.Num(0), plan.Num(0), plan.Num(0))
 	mount := b.Do(label, plan.Fsmount, plan.Reg(fs), plan.Num(unix.FSMOUNT_CLOEXEC), plan.Bits(attrs, &plan.MountAttrs))

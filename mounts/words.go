@@ -59,7 +59,8 @@ var (
 		Next: &program.Help{Errno: syscall.ENOSYS, Why: "mount_setattr(2) is missing", Fix: "boot Linux 5.12 or newer"}}
 	pivotHelp = &program.Help{Errno: syscall.EINVAL, Why: "the caller's root is not the root of a mount, as in a chroot",
 		Fix: "start from outside of the chroot, or make its directory a mount: mount --bind DIR DIR"}
-	procHelp = &program.Help{Errno: syscall.EPERM, Why: "the kernel gives no fresh procfs where the outer /proc is partly hidden or read-only, as in a container",
+	ownerHelp = &program.Help{Errno: syscall.EINVAL, Why: "the sandbox has no such user or group id", Fix: "choose ids that are in its map (/proc/self/uid_map)"}
+	procHelp  = &program.Help{Errno: syscall.EPERM, Why: "the kernel gives no fresh procfs where the outer /proc is partly hidden or read-only, as in a container",
 		Fix: "set fallback = \"bind\" for the proc mount, or run the container with its /proc unmasked (--security-opt systempaths=unconfined, podman: unmask=ALL)"}
 	overlayHelp = &program.Help{Errno: syscall.EPERM, Why: "this kernel gives no overlayfs to a user namespace", Fix: "boot Linux 5.11 or newer",
 		Next: &program.Help{Errno: syscall.ELOOP, Why: "overlay directories may not lie inside of each other",

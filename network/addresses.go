@@ -12,6 +12,10 @@ var (
 	Gateway6 = addr6(2)
 	Server6  = addr6(3)
 
+	// What slirp4netns has for IPv6 cannot be chosen.
+	slirp6        = netip.MustParseAddr("fd00::100")
+	slirpGateway6 = netip.MustParseAddr("fd00::2")
+
 	GuestMAC   = [6]byte{0x52, 0x55, 10, 0, 2, 15}
 	GatewayMAC = [6]byte{0x52, 0x55, 10, 0, 2, 2}
 )

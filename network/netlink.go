@@ -102,15 +102,15 @@ func (n netlink) planVeth(label string, number program.Arg, device program.Reg, 
 	n.Do(label, plan.Bind, plan.Reg(device), n.Bytes(address), plan.Num(uint64(len(address))))
 }
 
-// planAddresses gives the interface its addresses and routes. A kernel without
-// IPv6 is no obstacle.
-func (n netlink) planAddresses(mtu int) {
+// planAddresses gives the interface its addresses and routes, those of IPv6 by choice.
+// A kernel without IPv6 is no obstacle.
+func (n netlink) planAddresses(mtu int, own6, gateway6 netip.Addr) {
 	const label = "configure the interface " + Interface
 	n.ask(label, message(unix.RTM_NEWLINK, 0, linkInfo(index, unix.IFF_UP), attribute(unix.IFLA_MTU, number32(uint32(mtu))), attribute(unix.IFLA_ADDRESS, GuestMAC[:])))
 	for _, a := range []struct {
 		own, gateway netip.Addr
 		length       byte
-	}{{Guest4, Gateway4, Prefix4}, {Guest6, Gateway6, Prefix6}} {
+	}{{Guest4, Gateway4, Prefix4}, {own6, gateway6, Prefix6}} {
 		family := byte(unix.AF_INET)
 		if a.own.Is6() {
 			family = unix.AF_INET6

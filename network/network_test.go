@@ -2,6 +2,7 @@ package network
 
 import (
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/snug-sandbox/snug/internal/plan"
@@ -30,5 +31,21 @@ func TestPlanBringsLoopbackUp(t *testing.T) {
 	request := b.Program.Data[b.Program.Steps[1].Args[2].Value:]
 	if string(request[:3]) != "lo\x00" || request[16]&1 == 0 {
 		t.Errorf("the request is %q", request[:20])
+	}
+}
+
+// TestSlirpNamesTheDevice holds that a tap device which cannot be had is named, with
+// what to do, for each of the errors that its absence has.
+func TestSlirpNamesTheDevice(t *testing.T) {
+	b := plan.NewBuilder([]int{0, 1, 2})
+	planKept(b)
+	known := map[syscall.Errno]bool{}
+	for h := b.Program.Steps[0].Help; h != nil; h = h.Next {
+		known[h.Errno] = strings.Contains(h.Why, "tun") && strings.Contains(h.Fix, "gvisor")
+	}
+	for _, errno := range []syscall.Errno{syscall.EACCES, syscall.ENOENT, syscall.ENODEV} {
+		if !known[errno] {
+			t.Errorf("%v: %v", errno, known)
+		}
 	}
 }

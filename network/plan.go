@@ -40,8 +40,14 @@ const (
 // Gid is a group that the user namespace knows.
 func (c Config) PlanPrivate(gid int, p *plan.Builder) {
 	if c.Foreign() {
+		if c.Driver == Slirp {
+			planKept(p)
+		}
 		p.Barrier(plan.Action{Label: "connect the network by " + c.Driver, Connect: true})
 		link := newNetlink(p)
+		if c.Driver == Slirp {
+			link.planAddresses(c.PacketSize(), slirp6, slirpGateway6)
+		}
 		link.planClosed()
 		p.Close(link.socket)
 		planSysctls(gid, p)
@@ -59,7 +65,7 @@ func (c Config) PlanPrivate(gid int, p *plan.Builder) {
 	for _, tap := range taps {
 		tap.ThenHere()
 	}
-	link.planAddresses(c.PacketSize())
+	link.planAddresses(c.PacketSize(), Guest6, Gateway6)
 	p.Close(link.socket)
 	planSysctls(gid, p)
 	p.BarrierWith(plan.Action{Label: "run the network on the interface", Network: true}, control, plan.RightsSize)
@@ -82,14 +88,32 @@ func (c Config) PacketSize() int {
 // headers that let the helper leave checksums out, where there are such.
 func planTap(label string, device program.Reg, p *plan.Builder) []plan.Step {
 	p.Do(label, plan.Ioctl, plan.Reg(device), plan.Hex(unix.TUNSETIFINDEX), p.Words(index))
-	set := func(flags uint16) plan.Step {
-		// struct ifreq: a name of 16 bytes, then the flags.
-		request := make([]byte, 40)
-		copy(request, Interface)
-		binary.NativeEndian.PutUint16(request[16:], unix.IFF_TAP|unix.IFF_NO_PI|flags)
-		return p.Do(label, plan.Ioctl, plan.Reg(device), plan.Hex(unix.TUNSETIFF), p.Bytes(request))
-	}
-	return []plan.Step{set(unix.IFF_VNET_HDR).Accept(syscall.EINVAL), set(0)}
+	return []plan.Step{planAttach(label, device, unix.IFF_VNET_HDR, p).Accept(syscall.EINVAL), planAttach(label, device, 0, p)}
+}
+
+func planAttach(label string, device program.Reg, flags uint16, p *plan.Builder) plan.Step {
+	// struct ifreq: a name of 16 bytes, then the flags.
+	request := make([]byte, 40)
+	copy(request, Interface)
+	binary.NativeEndian.PutUint16(request[16:], unix.IFF_TAP|unix.IFF_NO_PI|flags)
+	return p.Do(label, plan.Ioctl, plan.Reg(device), plan.Hex(unix.TUNSETIFF), p.Bytes(request))
+}
+
+var tunHelp = &program.Help{Errno: syscall.EACCES, Why: "/dev/net/tun cannot be opened", Fix: "sudo chmod 0666 /dev/net/tun, or driver = \"gvisor\", which does without",
+	Next: &program.Help{Errno: syscall.ENOENT, Why: "/dev/net/tun is missing", Fix: tunMissing,
+		Next: &program.Help{Errno: syscall.ENODEV, Why: "the kernel has no tun devices", Fix: tunMissing}}}
+
+const tunMissing = "sudo modprobe tun, or driver = \"gvisor\", which does without"
+
+// planKept makes a tap device that stays when nobody has it open, for a program that
+// opens it by its name.
+func planKept(p *plan.Builder) {
+	const label = "make the interface " + Interface
+	device := p.Do(label, plan.Openat, plan.Cwd, p.Text("/dev/net/tun"), plan.Bits(unix.O_RDWR|unix.O_CLOEXEC, &plan.OpenFlags), plan.Num(0)).Help(tunHelp).Keep("interface")
+	p.Do(label, plan.Ioctl, plan.Reg(device), plan.Hex(unix.TUNSETIFINDEX), p.Words(index))
+	planAttach(label, device, 0, p)
+	p.Do(label, plan.Ioctl, plan.Reg(device), plan.Hex(unix.TUNSETPERSIST), plan.Num(1))
+	p.Close(device)
 }
 
 // planSysctls lets the command, which has no capabilities, send echo requests

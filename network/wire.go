@@ -79,6 +79,8 @@ const DNS = "dns"
 func (c Contact) String() string {
 	host := c.Name
 	switch {
+	case host == "" && c.Address == "":
+		host = "." // the root of the names
 	case host == "":
 		host = bracket(c.Address)
 	case c.Address != "":

@@ -38,6 +38,7 @@ type rule struct {
 	nul      bool     // NUL bytes are fine
 	replaces bool     // a later profile's list replaces, instead of adding
 	later    bool     // some of its values are reserved
+	some     bool     // a list that is given and empty is a mistake: it would mean all
 	yes, no  string   // the words that true and false stand for; "": they stand for none
 }
 
@@ -162,7 +163,7 @@ var tables = []table{
 		{name: "mode", at: func(s *spec.Spec) any { return &s.Network.Mode }, rule: rule{enum: modeWords}},
 		{name: "join", at: func(s *spec.Spec) any { return &s.Network.Join }, rule: rule{text: value, word: notEmpty}},
 		{name: "driver", at: func(s *spec.Spec) any { return &s.Network.Driver }, rule: rule{enum: network.Drivers}},
-		{name: "allow", at: func(s *spec.Spec) any { return &s.Network.Allow }, rule: rule{text: value, word: egressRule}},
+		{name: "allow", at: func(s *spec.Spec) any { return &s.Network.Allow }, rule: rule{text: value, word: egressRule, some: true}},
 		{name: "deny", at: func(s *spec.Spec) any { return &s.Network.Deny }, rule: rule{text: value, word: egressRule}},
 		{name: "allow_ech", at: func(s *spec.Spec) any { return &s.Network.AllowECH }},
 		{name: "publish", at: func(s *spec.Spec) any { return &s.Network.Publish }, rule: rule{text: value, word: publication}},

@@ -53,6 +53,9 @@ func (d *decoder) strings(at *keyPath, v any, to *[]string, r *rule) {
 			d.add(at, s, to, inherited, name, r)
 		}
 	}
+	if r.some && len(*to) == 0 {
+		d.bad(at, Mistake{Got: describe(v), why: "an empty list lets everything through", Hint: "name what is reached, or write mode = \"none\""})
+	}
 }
 
 // add appends s, unless an earlier profile already has it.

@@ -37,6 +37,19 @@ func TestABooleanCanBeTurnedOffAgain(t *testing.T) {
 	}
 }
 
+// TestAnEmptyAllowIsAMistake holds that taking the last rule out does not open what the
+// rules had shut.
+func TestAnEmptyAllowIsAMistake(t *testing.T) {
+	w := newWorld(t)
+	w.write("base.toml", "[network]\nmode = \"private\"\nallow = [\"a.example\"]\n")
+	for _, text := range []string{"[network]\nmode = \"private\"\nallow = [\n  # \"a.example\",\n]\n", "extends = \"base.toml\"\n[network]\nallow = [\"!a.example\"]\n"} {
+		w.write("p.toml", text)
+		if said := w.errors("p.toml"); !strings.Contains(said, "an empty list lets everything through") {
+			t.Errorf("%s: %s", text, said)
+		}
+	}
+}
+
 func TestListsAddUpInOrderWithoutRepetition(t *testing.T) {
 	w := newWorld(t)
 	w.write("a.toml", "[env]\nkeep = [\"A\", \"B\"]\nset = { X = \"1\", Y = \"1\" }\n[command]\nfds = [3, 4]\n[security]\ncapabilities = [\"CAP_KILL\"]\nunmask = [\"/proc/keys\"]\n")

@@ -96,8 +96,8 @@ func (b box) spec(dns string) (spec.Spec, error) {
 	if dns != "" {
 		s.Mounts = append(s.Mounts, mounts.Mount{Type: mounts.File, Target: "/etc/resolv.conf", Content: dns})
 	}
-	if b.Workdir != "" && !b.covers(b.Workdir) {
-		s.Mounts = append(s.Mounts, mounts.Mount{Type: mounts.Dir, Target: path.Clean(b.Workdir)})
+	if dir := path.Clean(b.Workdir); b.Workdir != "" && dir != "/" && !b.covers(dir) {
+		s.Mounts = append(s.Mounts, mounts.Mount{Type: mounts.Dir, Target: dir})
 	}
 	if b.Shared {
 		s.Network.Mode = network.Host

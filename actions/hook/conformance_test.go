@@ -396,10 +396,26 @@ func TestUsersOfAContainer(t *testing.T) {
 			t.Errorf("%q: %d, %s, want %s", options, got.code, got.out, want)
 		}
 	}
+	if got := r.hook("run_container_step", container{Image: "users", EntryPoint: "id", CreateOptions: "--user 2000000000:2000000000"}, nil); got.code != 125 || !strings.Contains(got.out, "has no such user or group id") {
+		t.Errorf("%d, %s", got.code, got.out)
+	}
 	for _, options := range []string{"--user nobody-like-it", "--user 1:nothing-like-it"} {
 		if got := r.hook("run_container_step", container{Image: "users", CreateOptions: options}, nil); got.code != 125 || !strings.Contains(got.out, "the image has no ") {
 			t.Errorf("%q: %d, %s", options, got.code, got.out)
 		}
+	}
+}
+
+// TestPlainEnvironment has no variables that say nothing, which a shell would take for
+// settings, and a container may start in its root.
+func TestPlainEnvironment(t *testing.T) {
+	r := newRunner(t)
+	a := r.prepare(r.jobContainer("debian"))
+	if got := r.step(a, "echo ${USER+set} ${LOGNAME+set} ${SHELL+set} ${HOME+set}"); got.code != 0 || got.out != "set\n" {
+		t.Errorf("%d: %q", got.code, got.out)
+	}
+	if got := r.hook("run_container_step", container{Image: "debian", EntryPoint: "pwd", WorkingDirectory: "/"}, a.state); got.code != 0 || got.out != "/\n" {
+		t.Errorf("%d: %q", got.code, got.out)
 	}
 }
 
@@ -487,6 +503,14 @@ func TestServiceThatIsNeverReady(t *testing.T) {
 	if left := r.left(); len(left) > 0 {
 		t.Errorf("these run on: %q", left)
 	}
+}
+
+// TestServiceThatTakesItsTime is asked several times before its first interval is
+// over, with fewer retries than that.
+func TestServiceThatTakesItsTime(t *testing.T) {
+	r := newRunner(t)
+	r.prepare(nil, container{ContextName: "db", Image: "debian", EntryPoint: "sh", EntryPointArgs: []string{"-c", "sleep 0.7; touch /tmp/ready; sleep 1000"},
+		CreateOptions: "--health-cmd 'test -e /tmp/ready' --health-interval 1m --health-retries 2"})
 }
 
 // list is what "snug image list" prints.

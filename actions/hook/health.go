@@ -97,10 +97,8 @@ func (h *Hook) await(p *planned) error {
 		case l.run(h.ctx, p.health.timeout, check) == nil:
 			return nil
 		}
-		if time.Since(began) > p.health.startPeriod {
-			failures++
-		}
-		if failures >= p.health.retries {
+		failures++
+		if p.health.over(failures, time.Since(began)) {
 			return &problem.Problem{What: "service " + p.ContextName, Why: fmt.Sprintf("it is not ready: %q failed %d times", check, failures)}
 		}
 		// A service that becomes ready sooner is not kept waiting.
@@ -109,6 +107,12 @@ func (h *Hook) await(p *planned) error {
 		case <-h.ctx.Done():
 		}
 	}
+}
+
+// over reports whether a service has had its chances. It is asked more often than its
+// interval says, and that must not make the time shorter which it has to get ready.
+func (h health) over(failures int, waited time.Duration) bool {
+	return failures >= h.retries && waited > h.startPeriod+time.Duration(h.retries)*h.interval
 }
 
 // run runs a command in a sandbox and forgets what it prints.

@@ -44,6 +44,9 @@ var ignored = map[string]bool{
 // told.
 var missed = []string{"shm-size", "dns", "platform", "restart", "cpu-shares", "memory-swap", "memory-reservation", "stop-timeout", "stop-signal", "log-driver", "log-opt", "oom-kill-disable"}
 
+// alone are options without a value that are refused.
+var alone = []string{"privileged", "publish-all", "use-api-socket"}
+
 // letters are the short forms.
 var letters = map[byte]string{
 	'e': "env", 'm': "memory", 'u': "user", 'w': "workdir", 'h': "hostname", 'i': "interactive", 't': "tty", 'd': "detach", 'l': "label", 'v': "volume", 'p': "publish", 'c': "cpu-shares",
@@ -79,6 +82,9 @@ func parseOptions(text string) (o options, err error) {
 			continue
 		}
 		if !has {
+			if slices.Contains(alone, name) {
+				return o, dangerous(name, "")
+			}
 			if len(words) == 0 {
 				return o, refuse(word, "it needs a value")
 			}
@@ -147,9 +153,9 @@ func (o *options) set(name, value string) (err error) {
 	case "tmpfs":
 		return o.addTmpfs(value)
 	case "add-host":
-		host, address, ok := strings.Cut(value, ":")
-		address = strings.Trim(address, "[]")
-		if _, bad := netip.ParseAddr(address); !ok || !plainHost(host) || bad != nil {
+		end := max(strings.IndexAny(value, ":="), 0) // docker takes both
+		host, address := value[:end], strings.Trim(value[min(end+1, len(value)):], "[]")
+		if _, bad := netip.ParseAddr(address); !plainHost(host) || bad != nil {
 			return refuse("--add-host "+value, "not HOST:ADDRESS with an address of numbers; the host's own services are not there for containers")
 		}
 		o.hosts = append(o.hosts, [2]string{host, address})

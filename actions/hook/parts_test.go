@@ -41,18 +41,26 @@ func TestInstall(t *testing.T) {
 }
 
 func TestOptions(t *testing.T) {
-	o, err := parseOptions(`--cpus 1.5 -m 512m --memory=1g -e A=b --env "C=d e" --health-cmd "pg_isready -U 'x y'" --health-interval=5s --health-retries 7 -it --name x --hostname db --network-alias one --user 1:2 --pids-limit 50 --entrypoint "" --tmpfs /t:rw,size=16m,mode=1777 --read-only --ulimit nofile=10:20 --add-host a:1.2.3.4 --label l --shm-size 1g --ulimit memlock=-1:-1 --add-host "v6:[::1]"`)
+	o, err := parseOptions(`--cpus 1.5 -m 512m --memory=1g -e A=b --env "C=d e" --health-cmd "pg_isready -U 'x y'" --health-interval=5s --health-retries 7 -it --name x --hostname db --network-alias one --user 1:2 --pids-limit 50 --entrypoint "" --tmpfs /t:rw,size=16m,mode=1777 --read-only --ulimit nofile=10:20 --add-host a:1.2.3.4 --label l --shm-size 1g --ulimit memlock=-1:-1 --add-host "v6:[::1]" --add-host new=::2`)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if o.cpus != "1.5" || o.memory != "1GiB" || o.env["A"] != "b" || o.env["C"] != "d e" || o.health.command != "pg_isready -U 'x y'" || o.health.interval != 5*time.Second ||
 		o.health.retries != 7 || o.hostname != "db" || !slices.Equal(o.names, []string{"one"}) || o.user != "1:2" || o.pids != 50 || !o.hasEntrypoint || o.entrypoint != "" ||
-		len(o.tmpfs) != 1 || o.tmpfs[0].Target != "/t" || o.tmpfs[0].Size != 16<<20 || *o.tmpfs[0].Mode != 0o1777 || !o.readOnly || o.nofile != "10:20" || !slices.Equal(o.hosts, [][2]string{{"a", "1.2.3.4"}, {"v6", "::1"}}) || !slices.Equal(o.left, []string{"--shm-size", "--ulimit memlock"}) {
+		len(o.tmpfs) != 1 || o.tmpfs[0].Target != "/t" || o.tmpfs[0].Size != 16<<20 || *o.tmpfs[0].Mode != 0o1777 || !o.readOnly || o.nofile != "10:20" || !slices.Equal(o.hosts, [][2]string{{"a", "1.2.3.4"}, {"v6", "::1"}, {"new", "::2"}}) || !slices.Equal(o.left, []string{"--shm-size", "--ulimit memlock"}) {
 		t.Errorf("%+v", o)
 	}
 	for _, text := range []string{"--privileged", "-v /:/h", "-v/:/h", "--volume=/:/h", "--unknown x", "word", "--cpus", "--cpus none", "--memory x", "'open", "--add-host a", "--add-host 'a:1 b'", "--add-host host.docker.internal:host-gateway", "--add-host a:1.2.3", "-e NAME", "-e =x", "--network-alias 'a b'", "--tmpfs /t:size=x", "--tmpfs /t:uid=5", "--health-retries 0", "--gpus all", "-p 80:80", "-itv /:/h"} {
 		if _, err := parseOptions(text); err == nil {
 			t.Errorf("%s is taken", text)
+		}
+	}
+}
+
+func TestPrivilegedIsRefusedForWhatItIs(t *testing.T) {
+	for _, text := range []string{"--privileged", "--privileged --cpus 1", "--privileged=true"} {
+		if _, err := parseOptions(text); err == nil || !strings.Contains(err.Error(), "--privileged") || !strings.Contains(err.Error(), "out of its sandbox") || strings.Contains(err.Error(), "cpus") {
+			t.Errorf("%s: %v", text, err)
 		}
 	}
 }
@@ -78,6 +86,19 @@ func FuzzOptions(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestHealthIsOver(t *testing.T) {
+	h := health{interval: 10 * time.Second, startPeriod: time.Minute, retries: 3}
+	for _, c := range []struct {
+		failures int
+		waited   time.Duration
+		want     bool
+	}{{3, 5 * time.Second, false}, {9, 89 * time.Second, false}, {2, time.Hour, false}, {3, 91 * time.Second, true}} {
+		if got := h.over(c.failures, c.waited); got != c.want {
+			t.Errorf("%d failures in %v: %v", c.failures, c.waited, got)
+		}
+	}
 }
 
 func TestMappings(t *testing.T) {

@@ -54,8 +54,9 @@ func stepEnv(e process.Env, s script) []string {
 	path := usualPath
 	vars := map[string]string{}
 	for _, kv := range e.Environ(nil, process.Identity{}, false, s.WorkingDirectory) {
-		name, value, _ := strings.Cut(kv, "=")
-		vars[name] = value
+		if name, value, _ := strings.Cut(kv, "="); value != "" { // nobody is known here: no USER and no SHELL
+			vars[name] = value
+		}
 	}
 	for k, v := range e.Set {
 		vars[k] = v

@@ -3,12 +3,14 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/snug-sandbox/snug/internal/kerneltest"
 )
@@ -259,6 +261,75 @@ mkdir '[d]'; echo deep >'[d]/${HOME}'; ln -s nowhere dangling; mkfifo fifo; mkdi
 	}
 	if text, _ := os.ReadFile(workspace + "/[d]/${HOME}"); string(text) != "deep\n" {
 		t.Errorf("%q", text)
+	}
+}
+
+// TestALogThatIsFull has the runner's log take nothing: the step ends, and nothing
+// waits for it to be read.
+func TestALogThatIsFull(t *testing.T) {
+	dir, env := job(t, "INPUT_RUN=yes | head -c 3000000\nsleep 600", "INPUT_TIMEOUT=10m")
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer full.Close()
+	patience, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(patience, filepath.Join(programs, "snug"), "actions", "run")
+	cmd.Env, cmd.Stdout = env, full
+	cmd.Run()
+	if cmd.ProcessState.ExitCode() != 125 {
+		t.Error(cmd.ProcessState)
+	}
+	if list := left(t, dir); len(list) > 0 {
+		t.Errorf("left behind: %q", list)
+	}
+}
+
+// TestLinkedWorkspace has the runner name the workspace by way of a symbolic link:
+// what a workflow says of github.workspace is there inside.
+func TestLinkedWorkspace(t *testing.T) {
+	dir, env := job(t, "INPUT_PERSIST=x")
+	link := dir + "/link"
+	if err := os.Symlink(".", link); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(dir+"/workspace/sub", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	named := link + "/workspace"
+	out, code := do(append(env, "GITHUB_WORKSPACE="+named, "INPUT_WORKING_DIRECTORY="+named+"/sub", "INPUT_RUN=test $PWD = $GITHUB_WORKSPACE/sub; cd "+named+"; touch x"))
+	if _, err := os.Stat(dir + "/workspace/x"); err != nil || code != 0 {
+		t.Errorf("%v, %d: %s", err, code, out)
+	}
+}
+
+// TestToolsInACacheDirectory has a directory of PATH be below the home, as those of
+// cargo are.
+func TestToolsInACacheDirectory(t *testing.T) {
+	dir, env := job(t, "INPUT_CACHE_DIRS=~/.cargo", "INPUT_RUN=tool")
+	write(t, dir+"/home/.cargo/bin/tool", "#!/bin/sh\necho of the cache\n")
+	os.Chmod(dir+"/home/.cargo/bin/tool", 0o755)
+	if out, code := do(append(env, "PATH="+dir+"/home/.cargo/bin:"+os.Getenv("PATH"))); code != 0 || !strings.Contains(out, "| of the cache\n") {
+		t.Errorf("%d: %s", code, out)
+	}
+}
+
+// TestCachesThatHoldMore asks for directories with what a step is not shown in them.
+func TestCachesThatHoldMore(t *testing.T) {
+	dir, env := job(t, "INPUT_RUN=true")
+	for _, cache := range []string{"~", "/", ".", "..", dir, dir + "/temp"} {
+		if out, code := do(append(env, "INPUT_CACHE_DIRS="+cache)); code != 125 || !strings.Contains(out, "input cache-dirs: "+cache+" holds "+dir) {
+			t.Errorf("%s: %d: %s", cache, code, out)
+		}
+	}
+}
+
+// TestPatternsOfNothing are told.
+func TestPatternsOfNothing(t *testing.T) {
+	_, env := job(t, "INPUT_RUN=mkdir d; touch d/x", "INPUT_PERSIST=d/**\ndist/**")
+	if out, code := do(env); code != 0 || !strings.Contains(out, "\n::notice title=Snug::persist: dist/**: the step changed nothing") || strings.Contains(out, "persist: d/**") {
+		t.Errorf("%d: %s", code, out)
 	}
 }
 

@@ -326,6 +326,8 @@ func (w *world) drivers(t *testing.T) {
 			get+"http://169.254.169.254/; echo code $?; getent ahostsv6 only6.example", "-p", profile)
 		r.want(t, "site "+site4, "site good.example", "code 7", site6)
 		r.refuse(t, "secret", "site 169")
+		// An execve takes the capabilities from a user that is not root inside.
+		w.run(t, "id -u; "+get+"http://"+site4+"/", "-p", profile, "--uid", "1234", "--gid", "1234").want(t, "1234", "site "+site4)
 		if r = w.run(t, get+"-m 5 http://10.0.2.2:9999/", "-p", profile, "--host-loopback"); !strings.Contains(r.out, "secret") {
 			t.Errorf("%s: the host's loopback is not reached: %s%s", driver, r.out, r.errs)
 		}

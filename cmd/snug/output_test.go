@@ -2,11 +2,14 @@ package main
 
 import (
 	"bytes"
+	"io"
 	"os"
 	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/snug-sandbox/snug/network"
 )
 
 // A reader that goes away ends snug as it ends other tools: by SIGPIPE, without
@@ -45,5 +48,28 @@ func TestFullDiskIsTold(t *testing.T) {
 		if cmd.ProcessState.ExitCode() != codeFailed || !strings.Contains(stderr.String(), "no space left") {
 			t.Errorf("snug %s: %v, %q", line, cmd.ProcessState, stderr.String())
 		}
+	}
+}
+
+// TestARefusedNameIsOneLine has a program ask for names that would be lines of Snug's
+// own, or of a runner's commands, in the log.
+func TestARefusedNameIsOneLine(t *testing.T) {
+	for _, c := range []struct {
+		contact network.Contact
+		want    string
+	}{
+		{network.Contact{Name: "x\n::error::y\x1b[2J.example", Protocol: network.DNS, Program: "a\nsnug: b", Why: "not in allow"}, `x\n::error::y\x1b[2J.example, dns by a\nsnug: b`},
+		{network.Contact{Protocol: network.DNS, Why: "not in allow"}, "., dns"},
+	} {
+		read, write, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		tellRefused(write, c.contact)
+		write.Close()
+		if text, _ := io.ReadAll(read); string(text) != "snug: refused: "+c.want+": not in allow\n" {
+			t.Errorf("%q", text)
+		}
+		read.Close()
 	}
 }

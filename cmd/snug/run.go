@@ -195,7 +195,7 @@ func tellRefused(w *os.File, c network.Contact) {
 	if isTerminal(w) {
 		end = "\r\n" // it may be raw, for a terminal of the sandbox's own
 	}
-	fmt.Fprintf(w, "snug: refused: %s%s: %s%s", problem.Printable(c.String()), problem.Printable(by), c.Why, end)
+	fmt.Fprintf(w, "snug: refused: %s%s: %s%s", oneLine(c.String()), oneLine(by), c.Why, end)
 }
 
 // descriptors returns the caller's files that the Spec asks to pass on.

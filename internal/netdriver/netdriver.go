@@ -2,14 +2,15 @@
 // others made. It is the only place that knows RootlessKit's drivers, whose
 // interface is not the same in all versions of it. What is used of them:
 //
-//   - network/slirp4netns, which makes the tap device and runs slirp4netns(1), with
-//     a death signal and in the foreground. It leaves the addresses to its caller.
 //   - port/builtin for the published ports: it listens outside, and a process in the
 //     sandbox's namespaces dials there and hands the socket out. TCP of IPv4 is
 //     pasta's own, which keeps the peers' addresses.
 //
 // What is not, and why:
 //
+//   - network/slirp4netns has ip(8) make the tap device, by nsenter(1): an execve takes
+//     all capabilities from a user id that is not 0 inside, so that it works for root
+//     alone. Here the sandbox's plan makes the device and gives it its addresses.
 //   - network/pasta has pasta(1) go to the background, and gives neither its process
 //     nor a way to end it. Versions up to 2023 stay when the namespace is gone. Here
 //     pasta stays in the foreground, with a death signal, and with nothing forwarded

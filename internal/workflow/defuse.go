@@ -123,6 +123,9 @@ func Text(s string) string {
 // would have been a command.
 func defuse(line []byte) (safe []byte, was bool) {
 	was = opens(line)
+	if bytes.IndexByte(line, '#') < 0 || bytes.IndexByte(line, '[') < 0 {
+		return line, was // most lines
+	}
 	hashes, copied := 0, 0
 	for i := 0; i < len(line); {
 		r, size := utf8.DecodeRune(line[i:])

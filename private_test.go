@@ -1,0 +1,27 @@
+package snug
+
+import (
+	"testing"
+
+	"github.com/snug-sandbox/snug/network"
+)
+
+// TestSnippetAllowsWhatWasReached holds that a table to paste allows nothing else: an
+// empty list would let everything through.
+func TestSnippetAllowsWhatWasReached(t *testing.T) {
+	a := network.Contact{Name: "a.example", Port: 443, Protocol: network.TCP}
+	b := network.Contact{Name: "b.example", Protocol: network.DNS, Why: "not in allow"}
+	odd := network.Contact{Name: "no name\n", Protocol: network.DNS}
+	for _, c := range []struct {
+		reached, refused []network.Contact
+		want             string
+	}{
+		{nil, nil, ""},
+		{[]network.Contact{a, odd}, []network.Contact{b}, "[network]\nmode = \"private\"\nallow = [\n  \"a.example:443\",\n  # \"b.example\",  # refused: not in allow\n]\n"},
+		{[]network.Contact{odd}, []network.Contact{b}, "[network]\nmode = \"none\"\n# mode = \"private\"\n# allow = [\n#   # \"b.example\",  # refused: not in allow\n# ]\n"},
+	} {
+		if got := snippet(c.reached, c.refused); got != c.want {
+			t.Errorf("%s\nwant %s", got, c.want)
+		}
+	}
+}
