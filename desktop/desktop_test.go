@@ -434,3 +434,24 @@ func FuzzBusRule(f *testing.F) {
 		ParseDisplay(rule)
 	})
 }
+
+// What two programs are called is never the same, and nor is where their homes are.
+func TestElementsTellProgramsApart(t *testing.T) {
+	long := strings.Repeat("x", 70)
+	seen := map[string]string{}
+	for _, name := range []string{"pdf-reader", "gtk.gedit", "日本", "中国", "caf\xc3\xa9", "caf\xc3\xa8", "a+b", "a/b", long + "1", long + "2", "", "1", "\xff", "\xfe"} {
+		got := Element(name)
+		if CheckAppID(appIDPrefix+got) != "" || len(got) > 64 {
+			t.Errorf("%q becomes %q", name, got)
+		}
+		if other, ok := seen[got]; ok {
+			t.Errorf("%q and %q are both %q", name, other, got)
+		}
+		seen[got] = name
+	}
+	for name, want := range map[string]string{"pdf-reader": "pdf_reader", "gtk.gedit": "gtk_gedit", "My App": "My_App", "7zip": "_7zip"} {
+		if got := Element(name); got != want {
+			t.Errorf("%q becomes %q, want %q", name, got, want)
+		}
+	}
+}

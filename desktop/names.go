@@ -1,6 +1,7 @@
 package desktop
 
 import (
+	"hash/fnv"
 	"strconv"
 	"strings"
 )
@@ -129,16 +130,27 @@ func (c Config) ID(name string) string {
 	return appIDPrefix + Element(name)
 }
 
-// Element makes the last element of an application's id of any text.
+// Element makes the last element of an application's id of any text. What cannot
+// be read in it any more, beside what parts words, is told by a hash: two programs
+// with one name would have one home.
 func Element(text string) string {
+	const longest = 64
+	lost := false
 	s := strings.Map(func(r rune) rune {
 		if isElement("a"+string(r), false) {
 			return r
 		}
+		lost = lost || !strings.ContainsRune("-. ", r)
 		return '_'
 	}, text)
 	if s == "" || s[0] >= '0' && s[0] <= '9' {
 		s = "_" + s
 	}
-	return s[:min(len(s), 64)]
+	if lost || len(s) > longest {
+		hash := fnv.New64a()
+		hash.Write([]byte(text))
+		tail := "_" + strconv.FormatUint(hash.Sum64(), 36)
+		s = s[:min(len(s), longest-len(tail))] + tail
+	}
+	return s
 }
