@@ -455,3 +455,19 @@ func TestElementsTellProgramsApart(t *testing.T) {
 		}
 	}
 }
+
+// A home is a program's own, whoever starts it.
+func TestAnInterpreterIsNotTheProgram(t *testing.T) {
+	for command, want := range map[string]string{
+		"/usr/bin/gedit a": "gedit", "": "", "env": "env", "env A=1 B=2 /opt/x/tool --a": "tool", "env -u A -i tool": "tool", "env -u A": "env",
+		"python3.11 /usr/share/app/main.py x": "app-main.py", "python3 -m app.gui": "app.gui", "env A=1 python3 -O /a.py": "a.py", "python3 -c code": "python3",
+		"sh -c tool": "sh", "bash -lc tool": "bash", "sh ./run.sh": "run.sh", "java -jar /opt/ide/ide.jar": "ide-ide.jar", "node -e code": "node",
+		"electron25 /usr/lib/chat/app.asar": "chat-app.asar", "python3": "python3", "env -C": "env",
+	} {
+		if got := Started(strings.Fields(command)); got != want {
+			t.Errorf("%q is %q, want %q", command, got, want)
+		}
+	}
+	Started([]string{"env", ""})
+	Started([]string{"sh", ""})
+}

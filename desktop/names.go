@@ -2,6 +2,7 @@ package desktop
 
 import (
 	"hash/fnv"
+	"path"
 	"strconv"
 	"strings"
 )
@@ -121,6 +122,55 @@ func (b Bus) mistakes() (list []string) {
 // appIDPrefix is what ids begin with that nobody chose, so that they are no
 // installed application's.
 const appIDPrefix = "org.snug_sandbox."
+
+// Interpreter reports whether a program starts others of all kinds: its name says
+// nothing of which.
+func Interpreter(program string) bool {
+	const all = "sh bash dash env busybox python perl ruby node java gjs electron flatpak snap"
+	return contains(strings.Fields(all), strings.TrimRight(path.Base(program), "0123456789."))
+}
+
+// Started is the name of the program that a command starts: that of the script,
+// with its directory, where an interpreter is the first word.
+func Started(args []string) string {
+	if len(args) == 0 {
+		return ""
+	}
+	program := path.Base(args[0])
+	if program == "env" {
+		if started := Started(afterEnv(args[1:])); started != "" {
+			return started
+		}
+		return program
+	}
+	if !Interpreter(program) {
+		return program
+	}
+	for _, word := range args[1:] {
+		switch {
+		case !strings.HasPrefix(word, "-"):
+			if dir := path.Dir(word); path.IsAbs(word) && dir != "/" {
+				return path.Base(dir) + "-" + path.Base(word)
+			}
+			return path.Base(word)
+		case !strings.HasPrefix(word, "--") && strings.HasSuffix(word, "c") || word == "-e":
+			return program // what follows is a text of code
+		}
+	}
+	return program
+}
+
+// afterEnv leaves out what env(1) takes for itself.
+func afterEnv(args []string) []string {
+	for len(args) > 0 && (strings.HasPrefix(args[0], "-") || strings.Contains(args[0], "=")) {
+		of := 1
+		if contains([]string{"-u", "--unset", "-C", "--chdir"}, args[0]) {
+			of = min(2, len(args)) // with its value
+		}
+		args = args[of:]
+	}
+	return args
+}
 
 // ID is the application's id of a run of the profile name.
 func (c Config) ID(name string) string {

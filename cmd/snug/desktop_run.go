@@ -89,8 +89,11 @@ func (h *session) close() {
 // appName is what a program of a desktop is known by: the name of its profile,
 // with that of the program where the profile is for any.
 func (s *sandbox) appName() string {
-	name, program := profileName(s.Spec.Name), filepath.Base(s.program())
-	if s.box.own || program == "." || program == name {
+	name, program := profileName(s.Spec.Name), desktop.Started(s.Spec.Command.Args)
+	if s.box.program != "" {
+		program = filepath.Base(s.box.program)
+	}
+	if s.box.own || program == "" || program == name {
 		return name
 	}
 	return name + "." + program
