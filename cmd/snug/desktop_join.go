@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/snug-sandbox/snug"
@@ -38,12 +39,28 @@ func (v *runVerb) runs(s *sandbox) (*live, error) {
 			if l.Profile != s.Spec.Name {
 				return nil, &problem.Problem{What: "desktop.home", Why: "it is in use by a sandbox of another profile, " + l.Profile, Fix: "snug kill " + name + "; or home = \"ephemeral\""}
 			}
-			return &l, nil
+			return &l, v.missed(&l)
 		}
 		if time.Now().After(end) {
 			return nil, &problem.Problem{What: name, Why: "a sandbox of this name is being started, and does not get on", Fix: "end that snug, which ps shows; or --name NAME for one apart"}
 		}
 	}
+}
+
+// missed is the error of options that the sandbox that runs was not started with:
+// it stays as it is.
+func (v *runVerb) missed(l *live) error {
+	for i, option := range v.given() {
+		if slices.Contains(l.Options, option) {
+			continue
+		}
+		if v.changes[i].option == "env" {
+			option = "--env" // its value may be secret
+		}
+		return &problem.Problem{What: option, Why: l.Name + " runs already without it, and the command would join that",
+			Fix: "leave it out; or end that one first: snug kill " + l.Name + "; or, for one apart: --home ephemeral"}
+	}
+	return nil
 }
 
 // join runs the command in the sandbox that runs already.
