@@ -114,6 +114,26 @@ func TestWaylandGoesThroughAContextWhereThereIsOne(t *testing.T) {
 	refused(t, Config{Wayland: Context}, f, "no security contexts")
 }
 
+// A compositor that does not say what it has may have security contexts: nothing
+// that would go around them is shown instead.
+func TestACompositorThatDoesNotAnswerIsNoPlainOne(t *testing.T) {
+	f := world(t, "/tmp/.X11-unix/X3", "/run/user/1000/wayland-1")
+	f.Env["WAYLAND_DISPLAY"], f.Env["DISPLAY"] = "wayland-1", ":3"
+	f.Programs["Xwayland"], f.Programs["Xephyr"] = "/usr/bin/Xwayland", "/usr/bin/Xephyr"
+	f.Silent = "i/o timeout"
+	for _, c := range []Config{{Wayland: Auto}, {Wayland: Context}, {Wayland: Auto, X11: Fallback}, {X11: Fallback}, {X11: Xwayland}} {
+		refused(t, c, f, "wayland-1 cannot be asked for security contexts: i/o timeout")
+	}
+	laidOut(t, Config{X11: Plain}, f)
+	f.Silent, f.Dead = "", true
+	refused(t, Config{Wayland: Auto}, f, "no compositor listens at")
+	if l := laidOut(t, Config{Wayland: Auto, X11: Fallback}, f); l.Work.Server == nil || l.Work.Server.Kind != "Xephyr" {
+		t.Errorf("a socket that a crash left: %+v", l.Work)
+	}
+	f.DeadX = true
+	refused(t, Config{X11: Plain}, f, "no X server listens at /tmp/.X11-unix/X3")
+}
+
 func TestDisplaysThatAreNotThereAreNamed(t *testing.T) {
 	f := world(t, "/tmp/.X11-unix/X3")
 	refused(t, Config{Wayland: Auto}, f, "WAYLAND_DISPLAY is not set")
