@@ -434,7 +434,17 @@ func TestHomes(t *testing.T) {
 	if p := part(laidOut(t, Config{Home: Ephemeral}, f), "home"); p.Mounts[0].Type != mounts.Tmpfs {
 		t.Errorf("%+v", p)
 	}
-	refused(t, Config{Downloads: "rw"}, world(t, "/home/ann/.config/user-dirs.dirs=XDG_DOWNLOAD_DIR=\"$HOME\"\n"), "is your home directory")
+	for text, want := range map[string]string{
+		`"$HOME/Down \$x \"q\" \\y"`: `/home/ann/Down $x "q" \y`, `"/srv/é/"`: "/srv/é", `"$HOMELESS"`: "/home/ann/Downloads", `"relative"`: "/home/ann/Downloads", `/srv`: "/home/ann/Downloads", `"`: "/home/ann/Downloads",
+	} {
+		l := laidOut(t, Config{Downloads: "rw"}, world(t, "/home/ann/.config/user-dirs.dirs=XDG_DOWNLOAD_DIR="+text+"\n"))
+		if part(l, "downloads").source(want) != want {
+			t.Errorf("%s: %+v", text, part(l, "downloads").Mounts)
+		}
+	}
+	for _, dir := range []string{"$HOME", "$HOME/", "/", "/home"} {
+		refused(t, Config{Downloads: "rw"}, world(t, "/home/ann/.config/user-dirs.dirs=XDG_DOWNLOAD_DIR=\""+dir+"\"\n"), "is your home directory, or above it")
+	}
 }
 
 func TestWordsThatAreNoneAreRefused(t *testing.T) {

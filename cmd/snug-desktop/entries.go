@@ -360,19 +360,20 @@ func remove(args []string) error {
 // list shows what install wrote.
 func list([]string) error {
 	p := dataPlaces()
-	names, err := filepath.Glob(filepath.Join(p.home, "applications", "*.desktop"))
-	if err != nil {
+	entries, err := os.ReadDir(filepath.Join(p.home, "applications"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	out := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(out, "NAME\tPROFILE\tTITLE")
-	for _, name := range names {
-		f, err := desktopentry.Parse(mustRead(name))
-		if err != nil {
+	for _, entry := range entries {
+		id, ok := strings.CutSuffix(entry.Name(), ".desktop")
+		f, err := desktopentry.Parse(mustRead(p.own(id)))
+		if !ok || err != nil {
 			continue
 		}
 		if profile := f.Main().Get(desktopentry.Marker); profile != "" {
-			fmt.Fprintf(out, "%s\t%s\t%s\n", strings.TrimSuffix(filepath.Base(name), ".desktop"),
+			fmt.Fprintf(out, "%s\t%s\t%s\n", problem.Printable(id),
 				problem.Printable(desktopentry.Unescape(profile)), problem.Printable(desktopentry.Unescape(f.Main().Get("Name"))))
 		}
 	}
