@@ -214,10 +214,11 @@ func (c Config) Validate() error {
 	if c.AppID != "" && CheckAppID(c.AppID) != "" {
 		bad("app_id", CheckAppID(c.AppID), "a name such as org.example.App")
 	}
-	for name, b := range map[string]Bus{"session": c.DBus.Session, "system": c.DBus.System} {
-		for _, why := range b.mistakes() {
-			bad("dbus."+name, why, "")
-		}
+	for _, why := range c.DBus.Session.mistakes() {
+		bad("dbus.session", why, "")
+	}
+	for _, why := range c.DBus.System.mistakes() {
+		bad("dbus.system", why, "")
 	}
 	return list.Err()
 }

@@ -501,3 +501,17 @@ func TestAnInterpreterIsNotTheProgram(t *testing.T) {
 	Started([]string{"env", ""})
 	Started([]string{"sh", ""})
 }
+
+// What is shown is the same each time.
+func TestTheOrderIsAlwaysTheSame(t *testing.T) {
+	c := Config{Camera: Portal, Printing: Portal, Keyring: Portal, OpenLinks: true, DBus: DBus{Session: Bus{Own: []string{"a"}}, System: Bus{Own: []string{"b"}}}}
+	words, wrong := strings.Join((&builder{Config: c}).portalWords(), " "), c.Validate().Error()
+	for range 20 {
+		if again := strings.Join((&builder{Config: c}).portalWords(), " "); again != words {
+			t.Fatalf("%s, then %s", words, again)
+		}
+		if again := c.Validate().Error(); again != wrong {
+			t.Fatalf("%s, then %s", wrong, again)
+		}
+	}
+}
