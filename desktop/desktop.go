@@ -211,6 +211,9 @@ func (c Config) Validate() error {
 			bad("audio", strconv.Quote(a)+" is no way to play sound", "one of "+strings.Join(AudioWords, ", "))
 		}
 	}
+	if c.Record && len(c.Audio) == 0 {
+		bad("record", "it is for the sound server, and audio opens none", "audio = true")
+	}
 	if c.AppID != "" && CheckAppID(c.AppID) != "" {
 		bad("app_id", CheckAppID(c.AppID), "a name such as org.example.App")
 	}

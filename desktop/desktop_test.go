@@ -448,7 +448,7 @@ func TestHomes(t *testing.T) {
 }
 
 func TestWordsThatAreNoneAreRefused(t *testing.T) {
-	for _, c := range []Config{{Wayland: "yes"}, {X11: "xorg"}, {Home: "mine"}, {Portals: []string{"everything"}}, {Audio: []string{"jack"}}, {AppID: "x"}, {DBus: DBus{Session: Bus{Talk: []string{"org.*"}}}}} {
+	for _, c := range []Config{{Wayland: "yes"}, {Record: true}, {X11: "xorg"}, {Home: "mine"}, {Portals: []string{"everything"}}, {Audio: []string{"jack"}}, {AppID: "x"}, {DBus: DBus{Session: Bus{Talk: []string{"org.*"}}}}} {
 		if c.Validate() == nil {
 			t.Errorf("%+v is fine", c)
 		}
