@@ -3,7 +3,9 @@ package main
 import (
 	"errors"
 	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/snug-sandbox/snug"
@@ -36,7 +38,7 @@ func (v *runVerb) runs(s *sandbox) (*live, error) {
 			return nil, nil // there is no place for names; the home's own lock stays
 		}
 		if l, err := findLive(name); err == nil && l.Name == name {
-			if l.Profile != s.Spec.Name {
+			if !slices.Equal(l.Sources, v.record.Sources) {
 				return nil, &problem.Problem{What: "desktop.home", Why: "it is in use by a sandbox of another profile, " + l.Profile, Fix: "snug kill " + name + "; or home = \"ephemeral\""}
 			}
 			return &l, v.missed(&l)
@@ -47,10 +49,24 @@ func (v *runVerb) runs(s *sandbox) (*live, error) {
 	}
 }
 
+// files are those of the profile: one name may stand for another file elsewhere.
+func (s *sandbox) files() []string {
+	list := slices.Clone(s.Sources)
+	for i, name := range list {
+		if strings.HasPrefix(name, "built-in:") {
+			continue
+		}
+		if whole, err := filepath.Abs(name); err == nil {
+			list[i] = whole
+		}
+	}
+	return list
+}
+
 // missed is the error of options that the sandbox that runs was not started with:
 // it stays as it is.
 func (v *runVerb) missed(l *live) error {
-	for i, option := range v.given() {
+	for i, option := range v.record.Options {
 		if slices.Contains(l.Options, option) {
 			continue
 		}

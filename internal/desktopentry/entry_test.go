@@ -76,7 +76,7 @@ func TestWhatHasNoExecIsTheBuss(t *testing.T) {
 	const actions = "Actions=dead;live;\n\n[Desktop Action dead]\nName=D\n\n[Desktop Action live]\nExec=b\n"
 	for text, want := range map[string][]string{
 		"[Desktop Entry]\nExec=a\nDBusActivatable=true\n" + actions: {"DBusActivatable=false", "Actions=live;\n"},
-		"[Desktop Entry]\nDBusActivatable=true\n" + actions:          {"DBusActivatable=true", "Actions=dead;live;\n", "[Desktop Action dead]"},
+		"[Desktop Entry]\nDBusActivatable=true\n" + actions:         {"DBusActivatable=true", "Actions=dead;live;\n", "[Desktop Action dead]"},
 	} {
 		f, err := Parse(text)
 		if err != nil || f.Startable() != nil {
