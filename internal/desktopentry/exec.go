@@ -103,7 +103,7 @@ func (f *File) Startable() error {
 	case kind != "" && kind != "Application":
 		return errors.New("it is of Type=" + kind + ", which starts no program")
 	case g.Get("Hidden") == "true":
-		return errors.New("Hidden=true takes it out of the desktop")
+		return errors.New("it says Hidden=true, which takes it out of the desktop")
 	case g.Get("Exec") == "" && g.Get("DBusActivatable") != "true":
 		return errors.New("it has no Exec: it names no program")
 	}
