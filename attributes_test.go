@@ -133,6 +133,16 @@ func TestALimitAboveTheCallersIsRefused(t *testing.T) {
 	}
 }
 
+func TestALimitThatLeavesNoRoomIsNamed(t *testing.T) {
+	kerneltest.Require(t, "userns", "proc")
+	s := snug.Spec{}
+	s.Limits.Nofile = units.SameRlimit(3)
+	err := snug.Command(s, "true").Run()
+	if !errors.Is(err, unix.EMFILE) || !strings.Contains(err.Error(), "the limit of open files leaves no room for it") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestCPUTimeEndsTheCommand(t *testing.T) {
 	kerneltest.Require(t, "userns", "proc")
 	s := snug.Spec{}

@@ -28,6 +28,9 @@ func (c *Cmd) setupFailed(o child.Outcome, detail string) error {
 		if why := refusedByHost(o.Errno, failed.Label); step.Help == nil && why != nil {
 			p.Why, p.Fix = why.Why, why.Fix
 		}
+		if p.Fix == "" && o.Errno == syscall.EMFILE {
+			p.Why, p.Fix = "the limit of open files leaves no room for it", "raise limits.nofile (--rlimit nofile), or the caller's own (ulimit -n): 64 is enough"
+		}
 		c.server.blame(o.Errno, p)
 		if c.overlayRefused(o) {
 			p.Err = errors.Join(ErrOverlay, failed)

@@ -26,15 +26,19 @@ type Answer struct {
 	Problems []*problem.Problem `json:"problems,omitempty"` // without their Err
 }
 
+// Path is the name of a file, which is bytes: JSON's strings hold nothing but
+// UTF-8.
+type Path []byte
+
 // More is a further question, or news.
 type More struct {
-	PID   int      `json:"pid,omitempty"`   // the command's; there is no answer
-	Files []string `json:"files,omitempty"` // to be handed over
+	PID   int    `json:"pid,omitempty"`   // the command's; there is no answer
+	Files []Path `json:"files,omitempty"` // to be handed over
 }
 
-// Handed says where files are inside, by where they are outside. What is missing
-// could not be handed over.
+// Handed says where the files are inside, in the order of the question. What has
+// no name could not be handed over.
 type Handed struct {
-	Files map[string]string `json:"files"`
-	Why   string            `json:"why,omitempty"`
+	Files []Path `json:"files"`
+	Why   string `json:"why,omitempty"`
 }

@@ -31,11 +31,12 @@ func (b *builder) portalWords() (words []string) {
 			add(w)
 		}
 	}
-	for word, wanted := range map[string]bool{
-		"camera": b.Camera == Portal, "print": b.Printing == Portal, "secret": b.Keyring == Portal, "open_uri": b.OpenLinks,
-	} {
-		if wanted {
-			add(word)
+	for _, of := range []struct {
+		word   string
+		wanted bool
+	}{{"camera", b.Camera == Portal}, {"print", b.Printing == Portal}, {"secret", b.Keyring == Portal}, {"open_uri", b.OpenLinks}} {
+		if of.wanted {
+			add(of.word)
 		}
 	}
 	return words

@@ -211,13 +211,17 @@ func (c Config) Validate() error {
 			bad("audio", strconv.Quote(a)+" is no way to play sound", "one of "+strings.Join(AudioWords, ", "))
 		}
 	}
+	if c.Record && len(c.Audio) == 0 {
+		bad("record", "it is for the sound server, and audio opens none", "audio = true")
+	}
 	if c.AppID != "" && CheckAppID(c.AppID) != "" {
 		bad("app_id", CheckAppID(c.AppID), "a name such as org.example.App")
 	}
-	for name, b := range map[string]Bus{"session": c.DBus.Session, "system": c.DBus.System} {
-		for _, why := range b.mistakes() {
-			bad("dbus."+name, why, "")
-		}
+	for _, why := range c.DBus.Session.mistakes() {
+		bad("dbus.session", why, "")
+	}
+	for _, why := range c.DBus.System.mistakes() {
+		bad("dbus.system", why, "")
 	}
 	return list.Err()
 }

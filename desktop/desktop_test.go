@@ -114,6 +114,26 @@ func TestWaylandGoesThroughAContextWhereThereIsOne(t *testing.T) {
 	refused(t, Config{Wayland: Context}, f, "no security contexts")
 }
 
+// A compositor that does not say what it has may have security contexts: nothing
+// that would go around them is shown instead.
+func TestACompositorThatDoesNotAnswerIsNoPlainOne(t *testing.T) {
+	f := world(t, "/tmp/.X11-unix/X3", "/run/user/1000/wayland-1")
+	f.Env["WAYLAND_DISPLAY"], f.Env["DISPLAY"] = "wayland-1", ":3"
+	f.Programs["Xwayland"], f.Programs["Xephyr"] = "/usr/bin/Xwayland", "/usr/bin/Xephyr"
+	f.Silent = "i/o timeout"
+	for _, c := range []Config{{Wayland: Auto}, {Wayland: Context}, {Wayland: Auto, X11: Fallback}, {X11: Fallback}, {X11: Xwayland}} {
+		refused(t, c, f, "wayland-1 cannot be asked for security contexts: i/o timeout")
+	}
+	laidOut(t, Config{X11: Plain}, f)
+	f.Silent, f.Dead = "", true
+	refused(t, Config{Wayland: Auto}, f, "no compositor listens at")
+	if l := laidOut(t, Config{Wayland: Auto, X11: Fallback}, f); l.Work.Server == nil || l.Work.Server.Kind != "Xephyr" {
+		t.Errorf("a socket that a crash left: %+v", l.Work)
+	}
+	f.DeadX = true
+	refused(t, Config{X11: Plain}, f, "no X server listens at /tmp/.X11-unix/X3")
+}
+
 func TestDisplaysThatAreNotThereAreNamed(t *testing.T) {
 	f := world(t, "/tmp/.X11-unix/X3")
 	refused(t, Config{Wayland: Auto}, f, "WAYLAND_DISPLAY is not set")
@@ -414,11 +434,21 @@ func TestHomes(t *testing.T) {
 	if p := part(laidOut(t, Config{Home: Ephemeral}, f), "home"); p.Mounts[0].Type != mounts.Tmpfs {
 		t.Errorf("%+v", p)
 	}
-	refused(t, Config{Downloads: "rw"}, world(t, "/home/ann/.config/user-dirs.dirs=XDG_DOWNLOAD_DIR=\"$HOME\"\n"), "is your home directory")
+	for text, want := range map[string]string{
+		`"$HOME/Down \$x \"q\" \\y"`: `/home/ann/Down $x "q" \y`, `"/srv/é/"`: "/srv/é", `"$HOMELESS"`: "/home/ann/Downloads", `"relative"`: "/home/ann/Downloads", `/srv`: "/home/ann/Downloads", `"`: "/home/ann/Downloads",
+	} {
+		l := laidOut(t, Config{Downloads: "rw"}, world(t, "/home/ann/.config/user-dirs.dirs=XDG_DOWNLOAD_DIR="+text+"\n"))
+		if part(l, "downloads").source(want) != want {
+			t.Errorf("%s: %+v", text, part(l, "downloads").Mounts)
+		}
+	}
+	for _, dir := range []string{"$HOME", "$HOME/", "/", "/home"} {
+		refused(t, Config{Downloads: "rw"}, world(t, "/home/ann/.config/user-dirs.dirs=XDG_DOWNLOAD_DIR=\""+dir+"\"\n"), "is your home directory, or above it")
+	}
 }
 
 func TestWordsThatAreNoneAreRefused(t *testing.T) {
-	for _, c := range []Config{{Wayland: "yes"}, {X11: "xorg"}, {Home: "mine"}, {Portals: []string{"everything"}}, {Audio: []string{"jack"}}, {AppID: "x"}, {DBus: DBus{Session: Bus{Talk: []string{"org.*"}}}}} {
+	for _, c := range []Config{{Wayland: "yes"}, {Record: true}, {X11: "xorg"}, {Home: "mine"}, {Portals: []string{"everything"}}, {Audio: []string{"jack"}}, {AppID: "x"}, {DBus: DBus{Session: Bus{Talk: []string{"org.*"}}}}} {
 		if c.Validate() == nil {
 			t.Errorf("%+v is fine", c)
 		}
@@ -433,4 +463,55 @@ func FuzzBusRule(f *testing.F) {
 		}
 		ParseDisplay(rule)
 	})
+}
+
+// What two programs are called is never the same, and nor is where their homes are.
+func TestElementsTellProgramsApart(t *testing.T) {
+	long := strings.Repeat("x", 70)
+	seen := map[string]string{}
+	for _, name := range []string{"pdf-reader", "gtk.gedit", "日本", "中国", "caf\xc3\xa9", "caf\xc3\xa8", "a+b", "a/b", long + "1", long + "2", "", "1", "\xff", "\xfe"} {
+		got := Element(name)
+		if CheckAppID(appIDPrefix+got) != "" || len(got) > 64 {
+			t.Errorf("%q becomes %q", name, got)
+		}
+		if other, ok := seen[got]; ok {
+			t.Errorf("%q and %q are both %q", name, other, got)
+		}
+		seen[got] = name
+	}
+	for name, want := range map[string]string{"pdf-reader": "pdf_reader", "gtk.gedit": "gtk_gedit", "My App": "My_App", "7zip": "_7zip"} {
+		if got := Element(name); got != want {
+			t.Errorf("%q becomes %q, want %q", name, got, want)
+		}
+	}
+}
+
+// A home is a program's own, whoever starts it.
+func TestAnInterpreterIsNotTheProgram(t *testing.T) {
+	for command, want := range map[string]string{
+		"/usr/bin/gedit a": "gedit", "": "", "env": "env", "env A=1 B=2 /opt/x/tool --a": "tool", "env -u A -i tool": "tool", "env -u A": "env",
+		"python3.11 /usr/share/app/main.py x": "app-main.py", "python3 -m app.gui": "app.gui", "env A=1 python3 -O /a.py": "a.py", "python3 -c code": "python3",
+		"sh -c tool": "sh", "bash -lc tool": "bash", "sh ./run.sh": "run.sh", "java -jar /opt/ide/ide.jar": "ide-ide.jar", "node -e code": "node",
+		"electron25 /usr/lib/chat/app.asar": "chat-app.asar", "python3": "python3", "env -C": "env",
+	} {
+		if got := Started(strings.Fields(command)); got != want {
+			t.Errorf("%q is %q, want %q", command, got, want)
+		}
+	}
+	Started([]string{"env", ""})
+	Started([]string{"sh", ""})
+}
+
+// What is shown is the same each time.
+func TestTheOrderIsAlwaysTheSame(t *testing.T) {
+	c := Config{Camera: Portal, Printing: Portal, Keyring: Portal, OpenLinks: true, DBus: DBus{Session: Bus{Own: []string{"a"}}, System: Bus{Own: []string{"b"}}}}
+	words, wrong := strings.Join((&builder{Config: c}).portalWords(), " "), c.Validate().Error()
+	for range 20 {
+		if again := strings.Join((&builder{Config: c}).portalWords(), " "); again != words {
+			t.Fatalf("%s, then %s", words, again)
+		}
+		if again := c.Validate().Error(); again != wrong {
+			t.Fatalf("%s, then %s", wrong, again)
+		}
+	}
 }

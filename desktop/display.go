@@ -26,15 +26,16 @@ func (f Facts) WaylandSocket() string {
 // displays opens Wayland and X11: each by itself, but one of them has to be
 // there when one is asked for.
 func (b *builder) displays() {
-	socket := b.f.WaylandSocket()
-	if socket != "" && !b.f.exists(socket) {
-		if on(b.Wayland) && (b.Wayland != Auto || !on(b.X11) || b.f.Env["DISPLAY"] == "") {
-			b.bad("wayland", "no compositor listens at "+socket+", which WAYLAND_DISPLAY names", "start one, or unset WAYLAND_DISPLAY")
-			return
-		}
-		socket = ""
+	socket, hasX := b.compositor(), b.f.Env["DISPLAY"] != ""
+	switch named := b.f.WaylandSocket(); {
+	case socket == "" && named != "" && on(b.Wayland) && (b.Wayland != Auto || !on(b.X11) || !hasX):
+		b.bad("wayland", "no compositor listens at "+named+", which WAYLAND_DISPLAY names", "start one, or unset WAYLAND_DISPLAY")
+		return
+	case socket != "" && b.f.Silent != "" && (on(b.Wayland) || b.X11 == Xwayland || b.X11 == Fallback):
+		// It may have security contexts: its plain socket is not shown instead.
+		b.bad("wayland", "the compositor at "+socket+" cannot be asked for security contexts: "+b.f.Silent, "try again; or correct WAYLAND_DISPLAY")
+		return
 	}
-	hasX := b.f.Env["DISPLAY"] != ""
 	switch {
 	case on(b.Wayland) && socket != "":
 		b.wayland(socket)
@@ -61,6 +62,14 @@ func (b *builder) displays() {
 	case Plain:
 		b.plainX11()
 	}
+}
+
+// compositor is the socket of the caller's, "" where nobody listens.
+func (b *builder) compositor() string {
+	if socket := b.f.WaylandSocket(); socket != "" && !b.f.Dead && b.f.exists(socket) {
+		return socket
+	}
+	return ""
 }
 
 const noDisplay = "start it from a desktop session; or, for a program that shows no windows: snug run --display none"
@@ -127,11 +136,14 @@ func ParseDisplay(text string) (Display, bool) {
 
 const socketsOfX = "/tmp/.X11-unix"
 
+// Socket is where a server on this machine listens.
+func (d Display) Socket() string { return socketsOfX + "/X" + d.Number }
+
 // display is the caller's X server, on this machine.
 func (b *builder) display() (Display, bool) {
 	text := b.f.Env["DISPLAY"]
 	d, ok := ParseDisplay(text)
-	socket := socketsOfX + "/X" + d.Number
+	socket := d.Socket()
 	switch {
 	case text == "":
 		b.bad("x11", "there is no X server: DISPLAY is not set", noDisplay)
@@ -139,7 +151,7 @@ func (b *builder) display() (Display, bool) {
 		b.bad("x11", "DISPLAY is "+strconv.Quote(text)+", which names no display", "one such as :0")
 	case d.Host != "":
 		b.bad("x11", "DISPLAY is "+strconv.Quote(text)+", on another machine or by TCP", "start it where the X server runs")
-	case !b.f.exists(socket):
+	case b.f.DeadX || !b.f.exists(socket):
 		b.bad("x11", "no X server listens at "+socket+", which DISPLAY names", "start one, or correct DISPLAY")
 	default:
 		return d, true
@@ -156,9 +168,9 @@ func (f Facts) xauthority() string {
 }
 
 func (b *builder) fallback() {
-	socket := b.f.WaylandSocket()
+	socket := b.compositor()
 	switch {
-	case socket != "" && b.f.exists(socket) && b.f.Programs["Xwayland"] != "":
+	case socket != "" && b.f.Programs["Xwayland"] != "":
 		b.xwayland(socket)
 		return
 	case b.f.Programs["Xephyr"] != "":
@@ -179,7 +191,7 @@ func (b *builder) plainX11() {
 	p := b.add("x11", "windows on X11, by the caller's server "+b.f.Env["DISPLAY"])
 	p.Risk = "every program on an X server can read the keys and windows of all others, and type into them"
 	b.work.Cookie = &Cookie{Path: b.made("Xauthority"), From: b.f.xauthority(), Display: d.Number}
-	p.socket(socketsOfX+"/X"+d.Number, socketsOfX+"/X"+d.Number)
+	p.socket(d.Socket(), d.Socket())
 	b.onDisplay(p, d.Number)
 }
 

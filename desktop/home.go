@@ -2,7 +2,6 @@ package desktop
 
 import (
 	"path"
-	"strconv"
 	"strings"
 
 	"github.com/snug-sandbox/snug/mounts"
@@ -36,8 +35,8 @@ func (b *builder) downloads() {
 		return
 	}
 	dir := b.f.userDir("DOWNLOAD", "Downloads")
-	if dir == b.f.Home {
-		b.bad("downloads", "your directory for downloads is your home directory (user-dirs.dirs)", "xdg-user-dirs-update --set DOWNLOAD \"$HOME/Downloads\"")
+	if dir == "/" || dir == b.f.Home || strings.HasPrefix(b.f.Home, dir+"/") {
+		b.bad("downloads", "your directory for downloads is your home directory, or above it: "+dir+" (user-dirs.dirs)", "xdg-user-dirs-update --set DOWNLOAD \"$HOME/Downloads\"")
 		return
 	}
 	how := map[string]string{"ro": "to read", "rw": "to read and write"}[b.Downloads]
@@ -57,13 +56,29 @@ func (f Facts) userDir(name, usual string) string {
 		if !ok {
 			continue
 		}
-		value, err := strconv.Unquote(value)
-		if rest, ok := strings.CutPrefix(value, "$HOME"); ok {
+		end := strings.LastIndexByte(value, '"')
+		if end <= 0 || value[0] != '"' {
+			continue
+		}
+		value = value[1:end]
+		if rest, ok := strings.CutPrefix(value, "$HOME"); ok && (rest == "" || rest[0] == '/') {
 			value = f.Home + rest
 		}
-		if err == nil && path.IsAbs(value) {
-			dir = path.Clean(value)
+		if path.IsAbs(value) {
+			dir = path.Clean(unescaped(value))
 		}
 	}
 	return dir
+}
+
+// unescaped takes the backslashes of a shell's quoted word away.
+func unescaped(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\\' && i+1 < len(s) {
+			i++
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
 }

@@ -1,6 +1,8 @@
 package desktop
 
 import (
+	"hash/fnv"
+	"path"
 	"strconv"
 	"strings"
 )
@@ -121,6 +123,55 @@ func (b Bus) mistakes() (list []string) {
 // installed application's.
 const appIDPrefix = "org.snug_sandbox."
 
+// Interpreter reports whether a program starts others of all kinds: its name says
+// nothing of which.
+func Interpreter(program string) bool {
+	const all = "sh bash dash env busybox python perl ruby node java gjs electron flatpak snap"
+	return contains(strings.Fields(all), strings.TrimRight(path.Base(program), "0123456789."))
+}
+
+// Started is the name of the program that a command starts: that of the script,
+// with its directory, where an interpreter is the first word.
+func Started(args []string) string {
+	if len(args) == 0 {
+		return ""
+	}
+	program := path.Base(args[0])
+	if program == "env" {
+		if started := Started(afterEnv(args[1:])); started != "" {
+			return started
+		}
+		return program
+	}
+	if !Interpreter(program) {
+		return program
+	}
+	for _, word := range args[1:] {
+		switch {
+		case !strings.HasPrefix(word, "-"):
+			if dir := path.Dir(word); path.IsAbs(word) && dir != "/" {
+				return path.Base(dir) + "-" + path.Base(word)
+			}
+			return path.Base(word)
+		case !strings.HasPrefix(word, "--") && strings.HasSuffix(word, "c") || word == "-e":
+			return program // what follows is a text of code
+		}
+	}
+	return program
+}
+
+// afterEnv leaves out what env(1) takes for itself.
+func afterEnv(args []string) []string {
+	for len(args) > 0 && (strings.HasPrefix(args[0], "-") || strings.Contains(args[0], "=")) {
+		of := 1
+		if contains([]string{"-u", "--unset", "-C", "--chdir"}, args[0]) {
+			of = min(2, len(args)) // with its value
+		}
+		args = args[of:]
+	}
+	return args
+}
+
 // ID is the application's id of a run of the profile name.
 func (c Config) ID(name string) string {
 	if c.AppID != "" {
@@ -129,16 +180,27 @@ func (c Config) ID(name string) string {
 	return appIDPrefix + Element(name)
 }
 
-// Element makes the last element of an application's id of any text.
+// Element makes the last element of an application's id of any text. What cannot
+// be read in it any more, beside what parts words, is told by a hash: two programs
+// with one name would have one home.
 func Element(text string) string {
+	const longest = 64
+	lost := false
 	s := strings.Map(func(r rune) rune {
 		if isElement("a"+string(r), false) {
 			return r
 		}
+		lost = lost || !strings.ContainsRune("-. ", r)
 		return '_'
 	}, text)
 	if s == "" || s[0] >= '0' && s[0] <= '9' {
 		s = "_" + s
 	}
-	return s[:min(len(s), 64)]
+	if lost || len(s) > longest {
+		hash := fnv.New64a()
+		hash.Write([]byte(text))
+		tail := "_" + strconv.FormatUint(hash.Sum64(), 36)
+		s = s[:min(len(s), longest-len(tail))] + tail
+	}
+	return s
 }

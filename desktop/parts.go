@@ -21,6 +21,9 @@ type Facts struct {
 	Root string            `json:"-"`   // put before every path that is looked at; for tests
 
 	Context   bool              `json:"context"`   // the compositor has wp_security_context_v1
+	Dead      bool              `json:"dead"`      // nobody listens at the compositor's socket, which a crash left
+	DeadX     bool              `json:"dead_x"`    // the same of the X server's
+	Silent    string            `json:"silent"`    // why the compositor does not say what it has; "" when it does
 	Documents string            `json:"documents"` // where the document portal's files are; "" when there is none
 	A11y      string            `json:"a11y"`      // address of the accessibility bus; "" when there is none
 	Programs  map[string]string `json:"programs"`  // helpers of others that are installed, by name

@@ -2,6 +2,7 @@ package mounts
 
 import (
 	"path"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -200,7 +201,13 @@ func depth(target string) int {
 
 // Shows reports whether the host's path p is certainly visible inside under
 // its own name: the deepest mount above it is a bind of the host at its place.
-func (t Table) Shows(f host.Facts, c Context, p string) bool {
+func (t Table) Shows(f host.Facts, c Context, p string) bool { return t.has(f, c, p, false) }
+
+// Holds reports whether there is certainly a directory p inside, when the host has
+// one: it is shown, or by an overlay, or another is in its place.
+func (t Table) Holds(f host.Facts, c Context, p string) bool { return t.has(f, c, p, true) }
+
+func (t Table) has(f host.Facts, c Context, p string, other bool) bool {
 	p = path.Clean(p)
 	shown := !t.Rootfs.HasTree() && t.Rootfs.Base == BaseHost
 	for _, r := range t.Resolve(f, c) {
@@ -209,9 +216,11 @@ func (t Table) Shows(f host.Facts, c Context, p string) bool {
 		}
 		switch r.Type {
 		case Bind, DevBind:
-			shown = !r.Optional && path.Clean(r.Source) == r.Target || r.standard && r.From == "rootfs"
+			shown = !r.Optional && (path.Clean(r.Source) == r.Target || other && p == r.Target) || r.standard && r.From == "rootfs"
 		case Tmpfs, Dir:
 			shown = p == r.Target
+		case Overlay:
+			shown = other && (p == r.Target || slices.Contains(r.Lower, r.Target))
 		case Remount:
 		default:
 			shown = false

@@ -49,6 +49,23 @@ func TestShows(t *testing.T) {
 	}
 }
 
+// A directory may be there and be another than the host's.
+func TestHolds(t *testing.T) {
+	table := Table{Rootfs: Rootfs{Base: BaseHost}, Mounts: []Mount{
+		{Type: Tmpfs, Target: "/home"}, {Source: "/homes/ann", Target: "/home/ann"}, {Source: "/homes/bob", Target: "/home/bob", Optional: true},
+		{Type: Overlay, Lower: []string{"/home/eve"}, Target: "/home/eve"}, {Type: Overlay, Lower: []string{"/a", "/b"}, Target: "/home/joe"},
+		{Type: Mask, Target: "/home/eve/secret"},
+	}}
+	for path, want := range map[string]bool{
+		"/home/ann": true, "/home/ann/x": false, "/home/bob": false, "/home/eve": true, "/home/eve/x": true, "/home/eve/secret": false,
+		"/home/joe": true, "/home/joe/x": false, "/home": true, "/home/x": false, "/srv": true,
+	} {
+		if got := table.Holds(host.Facts{}, Context{}, path); got != want {
+			t.Errorf("%s: %v", path, got)
+		}
+	}
+}
+
 func TestValidateTable(t *testing.T) {
 	for _, c := range []struct {
 		table Table

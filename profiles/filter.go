@@ -3,6 +3,7 @@ package profiles
 import (
 	"strings"
 
+	"github.com/snug-sandbox/snug/internal/units"
 	"github.com/snug-sandbox/snug/seccomp"
 )
 
@@ -81,7 +82,7 @@ func (s *shower) filter(name string, c *seccomp.Config, at string) {
 			if s.from(from) == "" {
 				from += ".base"
 			}
-			s.row(name, tomlString(word.Base), from)
+			s.row(name, units.TOML(word.Base), from)
 		}
 		return
 	}

@@ -3,6 +3,8 @@ package profiles
 import (
 	"strconv"
 	"strings"
+
+	"github.com/snug-sandbox/snug/internal/units"
 )
 
 // keyPath is where a value stands in a profile: a chain from the key to the
@@ -32,7 +34,7 @@ func (p *keyPath) String() string {
 // joinKey appends a key to a path, in quotes where TOML needs them.
 func joinKey(path, key string) string {
 	if !isBare(key) {
-		key = tomlString(key)
+		key = units.TOML(key)
 	}
 	if path == "" {
 		return key
@@ -48,34 +50,6 @@ func isBare(key string) bool {
 		}
 	}
 	return key != ""
-}
-
-// tomlString writes s as a basic string of TOML.
-func tomlString(s string) string {
-	const hex = "0123456789ABCDEF"
-	var b strings.Builder
-	b.WriteByte('"')
-	for _, r := range s {
-		switch {
-		case r == '"' || r == '\\':
-			b.WriteByte('\\')
-			b.WriteRune(r)
-		case r == '\n':
-			b.WriteString(`\n`)
-		case r == '\t':
-			b.WriteString(`\t`)
-		case r == '\r':
-			b.WriteString(`\r`)
-		case r < 0x20 || r >= 0x7f && r < 0xa0:
-			b.WriteString(`\u00`)
-			b.WriteByte(hex[r>>4&15])
-			b.WriteByte(hex[r&15])
-		default:
-			b.WriteRune(r)
-		}
-	}
-	b.WriteByte('"')
-	return b.String()
 }
 
 func indexOf(i int) string { return "[" + strconv.Itoa(i) + "]" }

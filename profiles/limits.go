@@ -300,6 +300,6 @@ func (s *shower) hugetlb(sizes map[string]units.Bytes) {
 		s.line("\n[limits.hugetlb]", "")
 	}
 	for _, size := range sortedKeys(sizes) {
-		s.row(size, tomlString(sizes[size].String()), "limits.hugetlb."+joinKey("", size))
+		s.row(size, units.TOML(sizes[size].String()), "limits.hugetlb."+joinKey("", size))
 	}
 }

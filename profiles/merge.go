@@ -111,7 +111,7 @@ func wordList(key, s string) string {
 		words = strings.Fields(s)
 	}
 	for i, w := range words {
-		words[i] = tomlString(w)
+		words[i] = units.TOML(w)
 	}
 	return "[" + strings.Join(words, ", ") + "]"
 }
@@ -207,7 +207,7 @@ func (d *decoder) stringTable(at *keyPath, v any, to *map[string]string, r *rule
 func asString(name string, v any) string {
 	switch v.(type) {
 	case int64, float64, bool:
-		return "write " + joinKey("", name) + " = " + tomlString(describe(v))
+		return "write " + joinKey("", name) + " = " + units.TOML(describe(v))
 	}
 	return ""
 }

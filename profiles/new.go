@@ -3,6 +3,8 @@ package profiles
 import (
 	_ "embed" // for the starter profile
 	"strings"
+
+	"github.com/snug-sandbox/snug/internal/units"
 )
 
 //go:embed starter.toml
@@ -16,5 +18,5 @@ func New(name string) string {
 	}
 	name = strings.ToValidUTF8(name, "\uFFFD")
 	text := strings.ReplaceAll(starter, "@NAME@", commentText(name))
-	return strings.ReplaceAll(text, "@DESCRIPTION@", tomlString("What "+strings.ReplaceAll(name, "${", "$${")+" is for"))
+	return strings.ReplaceAll(text, "@DESCRIPTION@", units.TOML("What "+strings.ReplaceAll(name, "${", "$${")+" is for"))
 }

@@ -154,19 +154,19 @@ func plainText(field any) string {
 		}
 	case *units.Bytes:
 		if *f != 0 {
-			return tomlString(f.String())
+			return units.TOML(f.String())
 		}
 	case *units.Memory:
 		if *f != 0 {
-			return tomlString(f.String())
+			return units.TOML(f.String())
 		}
 	case *units.Bandwidth:
 		if *f != 0 {
-			return tomlString(f.String())
+			return units.TOML(f.String())
 		}
 	case *units.Rate:
 		if *f != 0 {
-			return tomlString(f.String())
+			return units.TOML(f.String())
 		}
 	case **units.Rlimit:
 		if *f != nil {
@@ -174,11 +174,11 @@ func plainText(field any) string {
 		}
 	case *units.Duration:
 		if *f != 0 {
-			return tomlString(f.String())
+			return units.TOML(f.String())
 		}
 	case **units.FileMode:
 		if *f != nil {
-			return tomlString((*f).String())
+			return units.TOML((*f).String())
 		}
 	case **units.Limit:
 		if *f != nil {
@@ -190,7 +190,7 @@ func plainText(field any) string {
 
 func limitText(l units.Limit) string {
 	if l == units.Unlimited {
-		return tomlString(l.String())
+		return units.TOML(l.String())
 	}
 	return l.String()
 }
@@ -199,7 +199,7 @@ func rlimitText(l units.Rlimit) string {
 	if l.Soft == l.Hard {
 		return limitText(l.Soft)
 	}
-	return tomlString(l.String())
+	return units.TOML(l.String())
 }
 
 // list writes a list on one line, or with a line for each element when they
@@ -249,7 +249,7 @@ func (s *shower) str(name, v, at string) {
 }
 
 // literal is a string that reads back as v: what would be a variable is not.
-func literal(v string) string { return tomlString(strings.ReplaceAll(v, "${", "$${")) }
+func literal(v string) string { return units.TOML(strings.ReplaceAll(v, "${", "$${")) }
 
 // cannotHold writes a comment in the place of a value that TOML has no way to
 // write, because of the word bad in it.

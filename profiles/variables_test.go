@@ -3,6 +3,8 @@ package profiles
 import (
 	"strings"
 	"testing"
+
+	"github.com/snug-sandbox/snug/internal/units"
 )
 
 func TestVariablesAreReplacedWhereAPathOrValueIsMeant(t *testing.T) {
@@ -46,7 +48,7 @@ func TestVariablesAreReplacedWhereAPathOrValueIsMeant(t *testing.T) {
 		"./~x":                             w.dir + "/sub/~x",
 		"/link/../x":                       "/link/../x",
 	} {
-		w.write("sub/p.toml", "[[mounts]]\ntarget = \"/t\"\nsource = "+tomlString(text)+"\n")
+		w.write("sub/p.toml", "[[mounts]]\ntarget = \"/t\"\nsource = "+units.TOML(text)+"\n")
 		if got := w.load("sub/p.toml").Spec.Mounts[0].Source; got != want {
 			t.Errorf("%s is %s, want %s", text, got, want)
 		}

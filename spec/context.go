@@ -105,15 +105,15 @@ func (s Spec) callersShell(f host.Facts) string {
 }
 
 // workdir is the command's working directory: that of the profile, else the
-// caller's where the sandbox shows it, else the home directory, else /.
+// caller's where the sandbox has it, else the home directory, else /.
 func (s Spec) workdir(f host.Facts, c mounts.Context) string {
 	t := s.table()
 	switch {
 	case s.Command.Workdir != "":
 		return s.Command.Workdir
-	case f.Workdir != "" && t.Shows(f, c, f.Workdir):
+	case f.Workdir != "" && t.Holds(f, c, f.Workdir):
 		return f.Workdir
-	case c.Home != "" && t.Shows(f, c, c.Home):
+	case c.Home != "" && t.Holds(f, c, c.Home):
 		return c.Home
 	}
 	return "/"

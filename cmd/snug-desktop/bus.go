@@ -34,9 +34,10 @@ func dialSession(f desktop.Facts) *bus {
 	if address == "" {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithCancel(context.Background())
+	late := time.AfterFunc(patience, cancel)
 	conn, err := dbus.Connect(address, dbus.WithContext(ctx))
-	if err != nil {
+	if !late.Stop() || err != nil {
 		cancel()
 		return nil
 	}
@@ -49,7 +50,9 @@ func (b *bus) close() {
 }
 
 func (b *bus) call(name string, path dbus.ObjectPath, method string, args ...any) *dbus.Call {
-	return b.Object(name, path).CallWithContext(b.ctx, method, 0, args...)
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	defer cancel()
+	return b.Object(name, path).CallWithContext(ctx, method, 0, args...)
 }
 
 // documents is where the document portal shows its files, "" without one.
@@ -81,33 +84,39 @@ const (
 	exportDirectory = 8
 )
 
-// export hands a file over to an application, and returns its name below the
+// kind is what the portal is told of all files of a message.
+type kind struct{ dir, write bool }
+
+// export hands files over to an application, and returns their names below the
 // document portal's directory.
-func (b *bus) export(path, app string) (string, error) {
-	fd, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return "", err
-	}
-	defer unix.Close(fd)
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
-		return "", err
+func (b *bus) export(paths []string, k kind, app string) (ids []string, err error) {
+	var fds []dbus.UnixFD
+	defer func() {
+		for _, fd := range fds {
+			unix.Close(int(fd))
+		}
+	}()
+	for _, path := range paths {
+		fd, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return nil, err
+		}
+		fds = append(fds, dbus.UnixFD(fd))
 	}
 	flags, permissions := uint32(reuseExisting), []string{"read", "grant-permissions"}
-	if st.Mode&unix.S_IFMT == unix.S_IFDIR {
+	if k.dir {
 		flags |= exportDirectory
 	}
-	if unix.Access(path, unix.W_OK) == nil {
+	if k.write {
 		permissions = append(permissions, "write")
 	}
-	var ids []string
 	var extra map[string]dbus.Variant
-	call := b.call(documentsName, documentsPath, documentsName+".AddFull", []dbus.UnixFD{dbus.UnixFD(fd)}, flags, app, permissions)
+	call := b.call(documentsName, documentsPath, documentsName+".AddFull", fds, flags, app, permissions)
 	if err := call.Store(&ids, &extra); err != nil {
-		return "", err
+		return nil, err
 	}
-	if len(ids) != 1 {
-		return "", unix.EPROTO
+	if len(ids) != len(paths) {
+		return nil, unix.EPROTO
 	}
-	return ids[0], nil
+	return ids, nil
 }

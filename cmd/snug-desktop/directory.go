@@ -25,6 +25,15 @@ func (s *session) directory() error {
 	if err := private(base); err != nil {
 		return err
 	}
+	// What another run has made and not locked yet looks like what a crash left.
+	one, err := os.Open(base)
+	if err != nil {
+		return err
+	}
+	defer one.Close()
+	if err := unix.Flock(int(one.Fd()), unix.LOCK_EX); err != nil {
+		return err
+	}
 	s.sweep(base)
 	var number [4]byte
 	rand.Read(number[:])

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -45,19 +46,53 @@ func dataPlaces() places {
 
 func (p places) own(id string) string { return filepath.Join(p.home, "applications", id+".desktop") }
 
-func (p places) saved(id string) string {
-	return filepath.Join(p.home, "snug", "entries", id+".desktop")
-}
-
 func (p places) service(id string) string {
 	return filepath.Join(p.home, "dbus-1", "services", id+".service")
+}
+
+// saved is where a file of the user's own is kept while install's is in its place.
+func (p places) saved(name string) string {
+	return filepath.Join(p.home, "snug", "entries", filepath.Base(name))
+}
+
+// replace writes a file. One that the user wrote there is kept.
+func (p places) replace(name, text string) error {
+	was, err := os.ReadFile(name)
+	if err == nil && !marked(string(was)) {
+		err = write(p.saved(name), string(was))
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return write(name, text)
+}
+
+// restore takes away what replace wrote, and puts back what was there.
+func (p places) restore(name string) error {
+	if err := os.Remove(name); err != nil {
+		return err
+	}
+	was, err := os.ReadFile(p.saved(name))
+	if err != nil {
+		return nil
+	}
+	return errors.Join(write(name, string(was)), os.Remove(p.saved(name)))
+}
+
+// marked reports whether a file was written here.
+func marked(text string) bool {
+	if f, err := desktopentry.Parse(text); err == nil {
+		return f.Main().Get(desktopentry.Marker) != ""
+	}
+	s, err := desktopentry.ParseService(text)
+	return err == nil && s.Group(desktopentry.Service).Get(desktopentry.Marker) != ""
 }
 
 // find returns the entry of an application: the user's own, unless it was
 // written here, else the system's.
 func (p places) find(id string) (string, *desktopentry.File, error) {
-	list := []string{p.saved(id)}
-	for _, dir := range append([]string{p.home}, p.dirs...) {
+	list := append(below(filepath.Join(p.home, "applications"), id), p.saved(p.own(id)))
+	for _, dir := range p.dirs {
 		list = append(list, below(filepath.Join(dir, "applications"), id)...)
 	}
 	for _, name := range list {
@@ -130,6 +165,10 @@ func (p places) entry(word string) (id, name string, f *desktopentry.File, err e
 	case len(written) > 1:
 		err = &problem.Problem{What: word, Why: "several desktop entries start it: " + problem.Printable(strings.Join(written, ", ")), Fix: "name one of them"}
 	default:
+		if f, err = read(p.own(id)); err == nil { // written here, from elsewhere
+			f.Unboxed()
+			return id, p.own(id), f, nil
+		}
 		f, err = p.fresh(word, id)
 	}
 	return id, name, f, err
@@ -157,6 +196,16 @@ func install(args []string) error {
 	if err != nil {
 		return err
 	}
+	if err := f.Startable(); err != nil {
+		return &problem.Problem{What: cmp.Or(from, id), Why: err.Error(), Err: err, Fix: "choose another entry, or name the program"}
+	}
+	service, err := p.busService(id)
+	if err != nil {
+		return err
+	}
+	if service == nil && f.Main().Get("Exec") == "" {
+		return &problem.Problem{What: cmp.Or(from, id), Why: "it is started by the bus alone, and there is no " + id + ".service", Fix: "install the program whole"}
+	}
 	if *profile == "" {
 		*profile = guess(id, f)
 	}
@@ -173,16 +222,16 @@ func install(args []string) error {
 	if err := f.Sandboxed([]string{*self, "run", "-p", *profile, "--"}, *profile); err != nil {
 		return &problem.Problem{What: id, Why: err.Error(), Err: err}
 	}
-	if from == p.own(id) {
-		if err := write(p.saved(id), mustRead(from)); err != nil {
+	if err := p.replace(p.own(id), f.String()); err != nil {
+		return err
+	}
+	if service != nil {
+		if err := service.SandboxedService([]string{*self, "run", "-p", *profile, "--"}, *profile); err != nil {
+			return &problem.Problem{What: id + ".service", Why: err.Error(), Err: err}
+		}
+		if err := p.replace(p.service(id), service.String()); err != nil {
 			return err
 		}
-	}
-	if err := write(p.own(id), f.String()); err != nil {
-		return err
-	}
-	if err := p.services(id, *self, *profile); err != nil {
-		return err
 	}
 	p.refresh()
 	fmt.Printf("%s starts in the sandbox %q: %s\n", id, *profile, p.own(id))
@@ -215,7 +264,7 @@ func (p places) fresh(word, id string) (*desktopentry.File, error) {
 	f := desktopentry.New()
 	g := f.Main()
 	g.Set("Type", "Application")
-	g.Set("Version", "1.5")
+	g.Set("Version", "1.0")
 	first, size := utf8.DecodeRuneInString(id)
 	g.Set("Name", desktopentry.Escape(string(unicode.ToUpper(first))+id[size:]))
 	g.Set("Exec", desktopentry.Exec(append(desktopentry.Percent([]string{program}), "%U")))
@@ -237,24 +286,25 @@ func (p places) icon(id string) string {
 	return "application-x-executable"
 }
 
-// services writes the file by which the bus starts the application, so that it
-// starts in the sandbox, too.
-func (p places) services(id, self, profile string) error {
+// busService is the file by which the bus starts the application; nil when there
+// is none.
+func (p places) busService(id string) (*desktopentry.File, error) {
+	list := []string{p.service(id), p.saved(p.service(id))}
 	for _, dir := range p.dirs {
-		text, err := os.ReadFile(filepath.Join(dir, "dbus-1", "services", id+".service"))
-		if err != nil {
+		list = append(list, filepath.Join(dir, "dbus-1", "services", id+".service"))
+	}
+	for _, name := range list {
+		text, err := os.ReadFile(name)
+		if err != nil || marked(string(text)) {
 			continue
 		}
 		f, err := desktopentry.ParseService(string(text))
 		if err != nil {
-			return &problem.Problem{What: id + ".service", Why: err.Error(), Err: err}
+			return nil, &problem.Problem{What: name, Why: err.Error(), Err: err}
 		}
-		if err := f.SandboxedService([]string{self, "run", "-p", profile, "--"}, profile); err != nil {
-			return &problem.Problem{What: id + ".service", Why: err.Error(), Err: err}
-		}
-		return write(p.service(id), f.String())
+		return f, nil
 	}
-	return nil
+	return nil, nil
 }
 
 // write writes a file whole, or not at all.
@@ -290,20 +340,16 @@ func remove(args []string) error {
 	}
 	for _, word := range args {
 		id := strings.TrimSuffix(filepath.Base(word), ".desktop")
-		f, err := desktopentry.Parse(mustRead(p.own(id)))
-		if !validID(id) || err != nil || f.Main().Get(desktopentry.Marker) == "" {
+		if !validID(id) || !marked(mustRead(p.own(id))) {
 			return &problem.Problem{What: word, Why: "snug desktop install wrote no entry of this name", Fix: "one of those that snug desktop list shows"}
 		}
-		if err := os.Remove(p.own(id)); err != nil {
+		if err := p.restore(p.own(id)); err != nil {
 			return err
 		}
-		if text, err := os.ReadFile(p.saved(id)); err == nil {
-			if err := errors.Join(write(p.own(id), string(text)), os.Remove(p.saved(id))); err != nil {
+		if marked(mustRead(p.service(id))) {
+			if err := p.restore(p.service(id)); err != nil {
 				return err
 			}
-		}
-		if s, err := desktopentry.ParseService(mustRead(p.service(id))); err == nil && s.Group(desktopentry.Service).Get(desktopentry.Marker) != "" {
-			os.Remove(p.service(id))
 		}
 		fmt.Printf("%s starts without a sandbox again\n", id)
 	}
@@ -314,19 +360,20 @@ func remove(args []string) error {
 // list shows what install wrote.
 func list([]string) error {
 	p := dataPlaces()
-	names, err := filepath.Glob(filepath.Join(p.home, "applications", "*.desktop"))
-	if err != nil {
+	entries, err := os.ReadDir(filepath.Join(p.home, "applications"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	out := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(out, "NAME\tPROFILE\tTITLE")
-	for _, name := range names {
-		f, err := desktopentry.Parse(mustRead(name))
-		if err != nil {
+	for _, entry := range entries {
+		id, ok := strings.CutSuffix(entry.Name(), ".desktop")
+		f, err := desktopentry.Parse(mustRead(p.own(id)))
+		if !ok || err != nil {
 			continue
 		}
 		if profile := f.Main().Get(desktopentry.Marker); profile != "" {
-			fmt.Fprintf(out, "%s\t%s\t%s\n", strings.TrimSuffix(filepath.Base(name), ".desktop"),
+			fmt.Fprintf(out, "%s\t%s\t%s\n", problem.Printable(id),
 				problem.Printable(desktopentry.Unescape(profile)), problem.Printable(desktopentry.Unescape(f.Main().Get("Name"))))
 		}
 	}

@@ -1,9 +1,13 @@
 package main
 
 import (
+	"errors"
+	"net"
 	"os"
 	"os/exec"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/snug-sandbox/snug/desktop"
 	"github.com/snug-sandbox/snug/internal/host"
@@ -27,7 +31,17 @@ func gather(c desktop.Config, program string) desktop.Facts {
 		f.Programs[desktop.Helper] = self
 	}
 	if socket := f.WaylandSocket(); socket != "" && (c.Wayland != "" || c.X11 != "") {
-		f.Context, _ = wayland.Has(socket)
+		var err error
+		f.Context, err = wayland.Has(socket)
+		if f.Dead = errors.Is(err, unix.ECONNREFUSED); err != nil && !f.Dead {
+			f.Silent = err.Error()
+		}
+	}
+	if d, ok := desktop.ParseDisplay(f.Env["DISPLAY"]); ok && c.X11 != "" {
+		conn, err := net.Dial("unix", d.Socket())
+		if f.DeadX = errors.Is(err, unix.ECONNREFUSED); err == nil {
+			conn.Close()
+		}
 	}
 	if bus := dialSession(f); bus != nil {
 		defer bus.close()

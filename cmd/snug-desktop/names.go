@@ -14,10 +14,6 @@ import (
 	"github.com/snug-sandbox/snug/internal/desktopentry"
 )
 
-// interpreters start programs of all kinds: an entry that begins with one says
-// nothing of who else begins so.
-var interpreters = []string{"sh", "bash", "dash", "env", "busybox", "python", "perl", "ruby", "node", "java", "gjs", "electron", "flatpak", "snap"}
-
 // names are the ids of the entries that start a program, as far as they are names
 // on a bus: an application takes that of its entry (Desktop Entry specification,
 // "D-Bus Activation").
@@ -28,7 +24,7 @@ func (p places) names(program string) []string {
 // ids are those of the entries that start a program.
 func (p places) ids(program string) (list []string) {
 	file := executable(program)
-	if file == "" || slices.Contains(interpreters, strings.TrimRight(filepath.Base(file), "0123456789.")) {
+	if file == "" || desktop.Interpreter(file) {
 		return nil
 	}
 	for _, dir := range append([]string{p.home}, p.dirs...) {

@@ -11,10 +11,19 @@ import (
 	"github.com/snug-sandbox/snug/mounts"
 )
 
+// ownPlaces makes those of the profile and of the desktop.
+func (s *session) ownPlaces() error {
+	all := s.Mounts
+	for _, part := range s.layout.Parts {
+		all = append(all, part.Mounts...)
+	}
+	return s.places(all)
+}
+
 // places makes in a private home what other mounts lie on: the engine makes
 // nothing in a directory that is shown, and this one is ours. The program writes
 // to it, so no link in it is followed.
-func (s *session) places() error {
+func (s *session) places(all []mounts.Mount) error {
 	if s.layout.Work.Home == "" {
 		return nil
 	}
@@ -23,10 +32,6 @@ func (s *session) places() error {
 		return err
 	}
 	defer home.Close()
-	all := s.Mounts
-	for _, part := range s.layout.Parts {
-		all = append(all, part.Mounts...)
-	}
 	for _, m := range all {
 		rel, ok := strings.CutPrefix(filepath.Clean(m.Target), s.facts.Home+"/")
 		if !ok || m.Target == "" {

@@ -92,7 +92,7 @@ func (s *session) make() (err error) {
 			s.notes = append(s.notes, part.Note)
 		}
 	}
-	for _, step := range []func() error{s.directories, s.lockHome, s.places, s.context, s.cookie, s.server, s.pulse, s.identity, s.proxies} {
+	for _, step := range []func() error{s.directories, s.lockHome, s.ownPlaces, s.context, s.cookie, s.server, s.pulse, s.identity, s.proxies} {
 		if err := step(); err != nil {
 			return err
 		}

@@ -11,8 +11,11 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/snug-sandbox/snug/desktop"
+	"github.com/snug-sandbox/snug/internal/problem"
+	"github.com/snug-sandbox/snug/internal/units"
 )
 
 // suggest reads what was noted of a run, and proposes a profile. Its arguments
@@ -135,9 +138,35 @@ func (m *misses) trace(r io.Reader) {
 			m.net++
 		}
 		if c := failed.FindStringSubmatch(line); c != nil {
-			m.path(c[2])
+			m.path(unescaped(c[2]))
 		}
 	}
+}
+
+// unescaped undoes what strace(1) does to letters that are not ASCII, and to those
+// that C's strings cannot hold.
+func unescaped(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] != '\\' || i+1 == len(s) {
+			b.WriteByte(s[i])
+			continue
+		}
+		i++
+		digits := 0
+		for digits < 3 && i+digits < len(s) && s[i+digits] >= '0' && s[i+digits] <= '7' {
+			digits++
+		}
+		if n, err := strconv.ParseUint(s[i:i+digits], 8, 8); err == nil {
+			b.WriteByte(byte(n))
+			i += digits - 1
+		} else if at := strings.IndexByte("abfnrtv", s[i]); at >= 0 {
+			b.WriteByte("\a\b\f\n\r\t\v"[at])
+		} else {
+			b.WriteByte(s[i])
+		}
+	}
+	return b.String()
 }
 
 func (m *misses) path(path string) {
@@ -184,9 +213,9 @@ func (m *misses) write(w io.Writer, profile, program string) {
 	p := func(format string, args ...any) { fmt.Fprintf(w, format+"\n", args...) }
 	p("# For %s: proposed from what it asked for in a sandbox. Read each line before you keep it.", oneLine(program))
 	p("version = 1")
-	p("extends = %q", profile)
+	p("extends = %s", units.TOML(profile))
 	if m.net > 0 {
-		p("\n# %d connections found no network.\n[network]\nmode = \"private\"", m.net)
+		p("\n# Without a network it tried to connect %s.\n[network]\nmode = \"private\"", times(m.net))
 	}
 	if len(m.keys)+len(m.names)+len(m.owned) > 0 {
 		p("\n[desktop]")
@@ -200,7 +229,11 @@ func (m *misses) write(w io.Writer, profile, program string) {
 		if rest, ok := strings.CutPrefix(path, m.home+"/"); ok {
 			path, m.files["~/"+rest] = "~/"+rest, m.files[path]
 		}
-		p("\n# asked for %d times\n[[mounts]]\nsource = %q\noptional = true", m.files[path], path)
+		if !utf8.ValidString(path) {
+			p("\n# It asked for %q, a name that a profile cannot hold.", path)
+			continue
+		}
+		p("\n# asked for %s\n[[mounts]]\nsource = %s\noptional = true", times(m.files[path]), units.TOML(strings.ReplaceAll(path, "${", "$${")))
 	}
 }
 
@@ -209,9 +242,9 @@ func writeNames(p func(string, ...any), list string, names map[string]int) {
 	var lines []string
 	for _, name := range sorted(names) {
 		if slices.ContainsFunc(never, func(n string) bool { return strings.HasPrefix(name, n) }) {
-			p("# It asked for %s %d times, which is a way out of the sandbox: not proposed.", name, names[name])
+			p("# It asked for %s %s, which is a way out of the sandbox: not proposed.", name, times(names[name]))
 		} else if desktop.CheckBusName(name) == "" {
-			lines = append(lines, fmt.Sprintf("  %q,  # %d times", name, names[name]))
+			lines = append(lines, fmt.Sprintf("  %q,  # %s", name, times(names[name])))
 		}
 	}
 	if lines != nil {
@@ -219,7 +252,16 @@ func writeNames(p func(string, ...any), list string, names map[string]int) {
 	}
 }
 
-func oneLine(s string) string { return strings.NewReplacer("\n", " ", "\r", " ").Replace(s) }
+func times(n int) string {
+	if n == 1 {
+		return "once"
+	}
+	return strconv.Itoa(n) + " times"
+}
+
+func oneLine(s string) string {
+	return problem.Printable(strings.NewReplacer("\n", " ", "\r", " ").Replace(s))
+}
 
 func sorted[V any](m map[string]V) []string {
 	list := make([]string, 0, len(m))

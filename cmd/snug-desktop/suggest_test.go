@@ -6,7 +6,7 @@ import (
 )
 
 func TestWhatWasMissedIsProposed(t *testing.T) {
-	home := written(t, 0o644, map[string]string{".config/wanted": "", ".ssh/id": ""})
+	home := written(t, 0o644, map[string]string{".config/wanted": "", ".ssh/id": "", "Müll\t${HOME}": "", "odd\xff": ""})
 	m := newMisses(home, "/run/user/7")
 	m.bus(strings.NewReader(`C1: -> org.example.Talk call org.example.X.Y at /x
 *HIDDEN* (ping)
@@ -21,6 +21,8 @@ C2: -> org.freedesktop.systemd1 call org.freedesktop.systemd1.Manager.StartUnit 
 		`7 openat(AT_FDCWD, "` + home + `/.config/wanted", O_RDONLY) = -1 ENOENT (No such file or directory)`,
 		`7 openat(AT_FDCWD, "` + home + `/.ssh/id", O_RDONLY) = -1 ENOENT (No such file or directory)`,
 		`7 openat(AT_FDCWD, "` + home + `/.config", O_RDONLY|O_DIRECTORY) = -1 ENOENT (No such file or directory)`,
+		`7 openat(AT_FDCWD, "` + home + `/M\303\274ll\t${HOME}", O_RDONLY) = -1 ENOENT (No such file or directory)`,
+		`7 openat(AT_FDCWD, "` + home + `/odd\377", O_RDONLY) = -1 ENOENT (No such file or directory)`,
 		`7 openat(AT_FDCWD, "` + home + `/nowhere", O_RDONLY) = -1 ENOENT (No such file or directory)`,
 		`7 connect(3, {sa_family=AF_UNIX, sun_path="/run/user/7/pulse/native"}, 110) = -1 ENOENT (No such file or directory)`,
 		`7 connect(3, {sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("192.0.2.1")}, 16) = -1 ENETUNREACH (Network is unreachable)`,
@@ -30,8 +32,9 @@ C2: -> org.freedesktop.systemd1 call org.freedesktop.systemd1.Manager.StartUnit 
 	text := b.String()
 	for _, want := range []string{
 		"version = 1\nextends = \"gtk\"\n", "audio = true\n", "notifications = true\n", "mpris = \"tune\"\n", "mode = \"private\"",
-		"dbus.session.talk = [\n  \"org.example.Looked\",  # 1 times\n  \"org.example.Talk\",  # 1 times\n]\n", "dbus.session.own = [\n  \"org.example.Mine\",  # 1 times\n]\n",
-		"# It asked for org.freedesktop.systemd1 1 times", "# It asked for org.gnome.Shell 1 times", "source = \"~/.config/wanted\"\n",
+		"dbus.session.talk = [\n  \"org.example.Looked\",  # once\n  \"org.example.Talk\",  # once\n]\n", "dbus.session.own = [\n  \"org.example.Mine\",  # once\n]\n",
+		"# It asked for org.freedesktop.systemd1 once", "# It asked for org.gnome.Shell once", "source = \"~/.config/wanted\"\n",
+		"source = \"~/Müll\\t$${HOME}\"\n", "# It asked for \"~/odd\\xff\", a name",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not in\n%s", want, text)

@@ -10,11 +10,13 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"runtime/debug"
 
 	"golang.org/x/sys/unix"
@@ -52,6 +54,7 @@ const memory = 40 << 20
 
 func main() {
 	unix.Umask(0o022)
+	endOnQuit()
 	debug.SetMemoryLimit(memory)
 	err := do(os.Args[1:])
 	var by *interrupted
@@ -68,6 +71,19 @@ func main() {
 	}
 }
 
+// quit is where the quit key goes while nothing else takes care of it.
+var quit = make(chan os.Signal, 1)
+
+// endOnQuit has the quit key end the program like any other, without Go's trace of
+// what it was doing. What it leaves is that of a kill, which the next one removes.
+func endOnQuit() {
+	signal.Notify(quit, unix.SIGQUIT)
+	go func() {
+		<-quit
+		os.Exit(128 + int(unix.SIGQUIT))
+	}()
+}
+
 // verbs are the words that may come first.
 var verbs = map[string]func(t *tool, args []string) error{
 	"import": (*tool).importImage, "pull": (*tool).pull, "export": (*tool).export,
@@ -81,12 +97,26 @@ func do(args []string) error {
 	if len(args) == 0 || verbs[args[0]] == nil {
 		return &problem.Problem{What: "snug-image", Why: "this program is for snug to call", Fix: "snug image --help"}
 	}
-	t := &tool{in: os.Stdin, out: os.Stdout, err: os.Stderr}
+	out := &told{w: os.Stdout}
+	t := &tool{in: os.Stdin, out: out, err: os.Stderr}
 	words, err := t.parse(args[1:])
 	if err != nil {
 		return err
 	}
-	return verbs[args[0]](t, words)
+	return cmp.Or(verbs[args[0]](t, words), out.err)
+}
+
+// told is an output that remembers what went wrong: who could not be told must not
+// think that all is well.
+type told struct {
+	w   io.Writer
+	err error
+}
+
+func (t *told) Write(p []byte) (int, error) {
+	n, err := t.w.Write(p)
+	t.err = cmp.Or(t.err, err)
+	return n, err
 }
 
 func (t *tool) parse(args []string) ([]string, error) {

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -203,6 +204,31 @@ func TestImportRefuses(t *testing.T) {
 
 // A process that is killed at any moment leaves no image that is not whole, and
 // nothing that the next one cannot cope with.
+// The quit key ends it without a trace of Go's.
+func TestQuit(t *testing.T) {
+	store := filepath.Join(t.TempDir(), "store")
+	cmd := programCmd(t, store, "import", "--tag=x", "-")
+	var said strings.Builder
+	cmd.Stderr = &said
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for left := []string(nil); left == nil; left, _ = filepath.Glob(store + "/tmp/*") {
+		if _, err := in.Write(make([]byte, 1)); err != nil {
+			t.Fatal(err, said.String())
+		}
+	}
+	cmd.Process.Signal(syscall.SIGQUIT)
+	cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != 128+int(syscall.SIGQUIT) || said.Len() > 0 {
+		t.Errorf("exit code %d, %s", code, said.String())
+	}
+}
+
 func TestKilledAtRandomPoints(t *testing.T) {
 	var names []string
 	for i := range 150 {

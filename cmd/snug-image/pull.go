@@ -53,7 +53,8 @@ func (e *interrupted) Error() string { return e.signal.String() + ": nothing of 
 // untilSignal does what a signal stops, and has it clean up before that is told.
 func untilSignal(do func(context.Context) error) error {
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
+	signal.Stop(quit)
 	defer signal.Stop(signals)
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)

@@ -266,7 +266,7 @@ func TestPullGoesOnAfterABrokenConnection(t *testing.T) {
 }
 
 func TestASignalDuringPull(t *testing.T) {
-	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
+	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT} {
 		asked := make(chan bool, 10)
 		host := serve(t, func(h http.Handler) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -32,6 +32,7 @@ type box struct {
 // command line, so that the later of two wins, as it does within a profile.
 type change struct {
 	option, value string
+	off           bool // it is --no-OPTION
 	make          func(c *changing, value string) error
 }
 
@@ -69,6 +70,18 @@ func (b *box) occurs(name string) bool {
 		}
 	}
 	return false
+}
+
+// given lists the options that change what the profiles say, as they are written.
+func (b *box) given() (list []string) {
+	for _, c := range b.changes {
+		no := ""
+		if c.off {
+			no = "no-"
+		}
+		list = append(list, strings.TrimSpace("--"+no+c.option+" "+c.value))
+	}
+	return list
 }
 
 // load returns what the profiles say, with the options' changes made.
@@ -134,7 +147,7 @@ func (b *box) option(name, placeholder, help string, make func(*changing, string
 	}
 	long, _, _ := strings.Cut(name, "/")
 	return option(name, placeholder, help, func(v string) error {
-		b.changes = append(b.changes, change{long, v, make})
+		b.changes = append(b.changes, change{option: long, value: v, make: make})
 		return nil
 	})
 }
@@ -175,7 +188,7 @@ func (b *box) toggle(name, help string, field func(*changing) *bool) *kong.Flag 
 	}
 	long, _, _ := strings.Cut(name, "/")
 	return toggle(name, help, func(on bool) {
-		b.changes = append(b.changes, change{option: long, make: func(c *changing, _ string) error {
+		b.changes = append(b.changes, change{option: long, off: !on, make: func(c *changing, _ string) error {
 			*field(c) = on
 			return nil
 		}})

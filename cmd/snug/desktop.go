@@ -202,6 +202,9 @@ func (v *desktopWizardVerb) do(std streams) error {
 	}
 	defer os.RemoveAll(dir)
 	program, trace := v.command[0], filepath.Join(dir, "trace")
+	if _, err := exec.LookPath(program); err != nil {
+		return &problem.Problem{What: problem.Printable(program), Why: "there is no such program", Err: err}
+	}
 	v.log, v.box.program = filepath.Join(dir, "bus"), program
 	v.watch(dir, std)
 	out := std.out

@@ -3,6 +3,9 @@ package main
 import (
 	"errors"
 	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/snug-sandbox/snug"
@@ -35,15 +38,45 @@ func (v *runVerb) runs(s *sandbox) (*live, error) {
 			return nil, nil // there is no place for names; the home's own lock stays
 		}
 		if l, err := findLive(name); err == nil && l.Name == name {
-			if l.Profile != s.Spec.Name {
+			if !slices.Equal(l.Sources, v.record.Sources) {
 				return nil, &problem.Problem{What: "desktop.home", Why: "it is in use by a sandbox of another profile, " + l.Profile, Fix: "snug kill " + name + "; or home = \"ephemeral\""}
 			}
-			return &l, nil
+			return &l, v.missed(&l)
 		}
 		if time.Now().After(end) {
 			return nil, &problem.Problem{What: name, Why: "a sandbox of this name is being started, and does not get on", Fix: "end that snug, which ps shows; or --name NAME for one apart"}
 		}
 	}
+}
+
+// files are those of the profile: one name may stand for another file elsewhere.
+func (s *sandbox) files() []string {
+	list := slices.Clone(s.Sources)
+	for i, name := range list {
+		if strings.HasPrefix(name, "built-in:") {
+			continue
+		}
+		if whole, err := filepath.Abs(name); err == nil {
+			list[i] = whole
+		}
+	}
+	return list
+}
+
+// missed is the error of options that the sandbox that runs was not started with:
+// it stays as it is.
+func (v *runVerb) missed(l *live) error {
+	for i, option := range v.record.Options {
+		if slices.Contains(l.Options, option) {
+			continue
+		}
+		if v.changes[i].option == "env" {
+			option = "--env" // its value may be secret
+		}
+		return &problem.Problem{What: option, Why: l.Name + " runs already without it, and the command would join that",
+			Fix: "leave it out; or end that one first: snug kill " + l.Name + "; or, for one apart: --home ephemeral"}
+	}
+	return nil
 }
 
 // join runs the command in the sandbox that runs already.

@@ -89,8 +89,11 @@ func (h *session) close() {
 // appName is what a program of a desktop is known by: the name of its profile,
 // with that of the program where the profile is for any.
 func (s *sandbox) appName() string {
-	name, program := profileName(s.Spec.Name), filepath.Base(s.program())
-	if s.box.own || program == "." || program == name {
+	name, program := profileName(s.Spec.Name), desktop.Started(s.Spec.Command.Args)
+	if s.box.program != "" {
+		program = filepath.Base(s.box.program)
+	}
+	if s.box.own || program == "" || program == name {
 		return name
 	}
 	return name + "." + program
@@ -163,45 +166,72 @@ func (h *session) hand(s *sandbox, mountable bool) (notes []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	args, places := s.Spec.Command.Args, map[int]string{}
+	args, places := s.Spec.Command.Args, map[int]int{} // words, and their files
 	var files []string
 	for i, arg := range args {
 		path := fileOf(arg, facts.Workdir)
 		if i == 0 || path == "" || path == facts.Home || s.hasItsOwn(path) || s.Spec.Shows(facts, path) {
 			continue
 		}
-		places[i] = path
-		if !slices.Contains(files, path) {
-			files = append(files, path)
+		places[i] = slices.Index(files, path)
+		if places[i] < 0 {
+			places[i], files = len(files), append(files, path)
 		}
 	}
 	if files == nil {
 		return nil, nil
 	}
-	var handed desktop.Handed
-	if err := errors.Join(h.to.Encode(desktop.More{Files: files}), h.from.Decode(&handed)); err != nil {
+	inside, why, err := h.ask(files)
+	if err != nil {
 		return nil, &problem.Problem{What: "desktop", Why: "the helper program does not answer", Err: err}
 	}
-	args = slices.Clone(args)
-	for i, path := range places {
-		inside, ok := handed.Files[path]
+	for n, path := range files {
 		switch {
-		case ok:
+		case inside[n] != "":
 		case mountable:
-			inside = path
+			inside[n] = path
 			s.added[len(s.Spec.Mounts)] = "the command line"
 			s.Spec.Mounts = append(s.Spec.Mounts, mounts.Mount{Type: mounts.Bind, Source: path, Target: path, Writable: unix.Access(path, unix.W_OK) == nil})
-			notes = append(notes, path+" is shown itself: "+handed.Why)
+			notes = append(notes, path+" is shown itself: "+why)
 		default:
-			return nil, &problem.Problem{What: path, Why: "it cannot be handed over to a sandbox that runs: " + handed.Why, Fix: "end the sandbox, and start it with this file; or install xdg-desktop-portal"}
+			return nil, &problem.Problem{What: path, Why: "it cannot be handed over to a sandbox that runs: " + why, Fix: "end the sandbox, and start it with this file; or install xdg-desktop-portal"}
 		}
-		if strings.HasPrefix(args[i], "file:") {
-			inside = (&url.URL{Scheme: "file", Path: inside}).String()
-		}
-		args[i] = inside
+	}
+	args = slices.Clone(args)
+	for i, n := range places {
+		args[i] = named(args[i], inside[n])
 	}
 	s.Spec.Command.Args = args
 	return notes, nil
+}
+
+// ask has the helper hand files over. What has no name inside was not, for the
+// reason why.
+func (h *session) ask(files []string) (inside []string, why string, err error) {
+	var more desktop.More
+	for _, path := range files {
+		more.Files = append(more.Files, desktop.Path(path))
+	}
+	var handed desktop.Handed
+	err = errors.Join(h.to.Encode(more), h.from.Decode(&handed))
+	if err == nil && len(handed.Files) != len(files) {
+		err = errors.New("it answers for other files")
+	}
+	for _, path := range handed.Files {
+		inside = append(inside, string(path))
+	}
+	return inside, handed.Why, err
+}
+
+// named writes a path as the word that it takes the place of does, a path or a
+// link, which may lead to a part of the file.
+func named(word, path string) string {
+	u, err := url.Parse(word)
+	if !strings.HasPrefix(word, "file:/") || err != nil {
+		return path
+	}
+	u.Host, u.Path, u.RawPath, u.OmitHost = "", path, "", false
+	return u.String()
 }
 
 // hasItsOwn reports whether the sandbox has something else at a path: its name is
@@ -219,9 +249,9 @@ func (s *sandbox) hasItsOwn(path string) bool {
 // fileOf is the file of the host that a word of the command line names, by its
 // path or as a link; "" when it names none.
 func fileOf(arg, workdir string) string {
-	if rest, ok := strings.CutPrefix(arg, "file://"); ok {
+	if strings.HasPrefix(arg, "file:/") {
 		u, err := url.Parse(arg)
-		if err != nil || u.Host != "" && u.Host != "localhost" || !strings.HasPrefix(u.Path, "/") || rest == "" {
+		if err != nil || u.Host != "" && u.Host != "localhost" || !strings.HasPrefix(u.Path, "/") {
 			return ""
 		}
 		arg = u.Path

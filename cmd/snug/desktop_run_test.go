@@ -24,6 +24,7 @@ func TestFilesOfTheCommandLineAreThoseThatThereAre(t *testing.T) {
 	for word, want := range map[string]string{
 		"a b%.txt": file, file: file, "./sub/../a b%.txt": file, "sub": filepath.Join(dir, "sub"),
 		"file://" + dir + "/a%20b%25.txt": file, "file://localhost" + dir + "/sub": filepath.Join(dir, "sub"),
+		"file:" + dir + "/sub": filepath.Join(dir, "sub"), "file://" + dir + "/sub#part": filepath.Join(dir, "sub"), "file:sub": "",
 		"file://elsewhere" + dir + "/sub": "", "file://": "", "file:///%zz": "", "https://example.org/": "", "missing": "", "": "", "--file": "", "/dev/null": "",
 	} {
 		if got := fileOf(word, dir); got != want {
@@ -32,6 +33,18 @@ func TestFilesOfTheCommandLineAreThoseThatThereAre(t *testing.T) {
 	}
 	if got := fileOf("sub", ""); got != "" {
 		t.Errorf("without a working directory: %q", got)
+	}
+}
+
+// What is handed over is named as it was, with the part of it that a link leads to.
+func TestAFileIsNamedAsItWas(t *testing.T) {
+	for word, want := range map[string]string{
+		"sub/file": "/doc/1/a%b \xff", "file:///old/file": "file:///doc/1/a%25b%20%FF", "file://localhost/old?q=1#top": "file:///doc/1/a%25b%20%FF?q=1#top",
+		"file:/old/file": "file:///doc/1/a%25b%20%FF", "file:odd": "/doc/1/a%b \xff",
+	} {
+		if got := named(word, "/doc/1/a%b \xff"); got != want {
+			t.Errorf("%s: %q, want %q", word, got, want)
+		}
 	}
 }
 

@@ -118,11 +118,15 @@ func usage(n *kong.Node) string {
 	if len(n.Children) > 0 {
 		return strings.Join(append(words, strings.Join(childNames(n), "|"), "..."), " ")
 	}
-	words = append(words, "[OPTION...]")
+	words = append(append(words, "[OPTION...]"), argumentsUsage(n)...)
+	return strings.Join(words, " ")
+}
+
+func argumentsUsage(n *kong.Node) (words []string) {
 	for _, arg := range n.Positional {
 		words = append(words, argumentUsage(arg))
 	}
-	return strings.Join(words, " ")
+	return words
 }
 
 // argumentUsage shows one argument as NAME, [NAME], NAME... or [NAME...]. The

@@ -93,6 +93,17 @@ func (v *imageVerb) words(name, help string, required bool) []*kong.Positional {
 	return []*kong.Positional{arguments(name, help, required, wordsMapper{&v.args})}
 }
 
+// exactly are the arguments of a verb that takes that many: names and what they
+// mean, in turn.
+func (v *imageVerb) exactly(words ...string) (list []*kong.Positional) {
+	for i := 0; i < len(words); i += 2 {
+		word := argument(words[i], words[i+1], true, func(s string) error { v.args = append(v.args, s); return nil })
+		word.Position = i / 2
+		list = append(list, word)
+	}
+	return list
+}
+
 func (v *imageVerb) limits() []*kong.Flag {
 	return []*kong.Flag{
 		v.passSize("max-size", "Most that a layer may unpack to. Default 64GiB."),
@@ -116,7 +127,7 @@ goes on with the layers that it has not yet.
 		v.pass("platform", "OS/ARCH[/VARIANT]", "Of an image for several machines, this one. Default: for this machine."),
 		v.pass("tag", "NAME", "Name in the store. Default: the one that it was asked for by."),
 		v.quietOption())...)
-	n.Positional = v.words("REF", "[REGISTRY/]NAME[:TAG][@DIGEST]", true)
+	n.Positional = v.exactly("REF", "[REGISTRY/]NAME[:TAG][@DIGEST]")
 	return n
 }
 
@@ -139,7 +150,7 @@ Compression (gzip, zstd, xz, bzip2) is undone.
 		v.pass("format", "oci|docker|rootfs", "What it is, where its content misleads."),
 		v.pass("platform", "OS/ARCH[/VARIANT]", "Of an image for several machines, this one. Default: for this machine."),
 		v.quietOption())...)
-	n.Positional = v.words("FILE", "A file or directory, or - for standard input.", true)
+	n.Positional = v.exactly("FILE", "A file or directory, or - for standard input.")
 	return n
 }
 
@@ -162,7 +173,7 @@ the root file system in one piece, without the image's settings.
 			return wordOf(value, "oci", "tar")
 		}),
 		v.pass("compress", "gzip|zstd|none", "How layers are compressed. Default gzip."))
-	n.Positional = v.words("REF", "An image of the store.", true)
+	n.Positional = v.exactly("REF", "An image of the store.")
 	return n
 }
 
@@ -181,14 +192,14 @@ SIZE is that of the layers as they came.
 func imageInspectNode() *kong.Node {
 	v := &imageVerb{word: "inspect"}
 	n := imageWord(v, "Show an image's settings and layers as JSON", "", (*imageVerb).look)
-	n.Positional = v.words("REF", "An image of the store.", true)
+	n.Positional = v.exactly("REF", "An image of the store.")
 	return n
 }
 
 func imageHistoryNode() *kong.Node {
 	v := &imageVerb{word: "history"}
 	n := imageWord(v, "Show how an image was made", "", (*imageVerb).look, v.passMark("json", "As JSON."))
-	n.Positional = v.words("REF", "An image of the store.", true)
+	n.Positional = v.exactly("REF", "An image of the store.")
 	return n
 }
 
@@ -198,7 +209,7 @@ func imageDiffNode() *kong.Node {
 A line for each path: A added, C changed, D deleted. NAME is that of "snug run
 --keep".
 `, (*imageVerb).diff)
-	n.Positional = v.words("NAME", "The name of a kept snapshot.", true)
+	n.Positional = v.exactly("NAME", "The name of a kept snapshot.")
 	return n
 }
 
@@ -210,14 +221,14 @@ What was written becomes a layer on top of the image that it was written on.
   snug run --image debian:12 --keep work -- touch /srv/new
   snug image commit work mine:1
 `, (*imageVerb).work, v.pass("message", "TEXT", "Comment in the history."))
-	n.Positional = v.words("NAME REF", "The name of a kept snapshot, and that of the new image.", true)
+	n.Positional = v.exactly("NAME", "The name of a kept snapshot.", "REF", "The name of the new image.")
 	return n
 }
 
 func imageTagNode() *kong.Node {
 	v := &imageVerb{word: "tag"}
 	n := imageWord(v, "Give an image another name", "", (*imageVerb).look)
-	n.Positional = v.words("REF NAME", "An image of the store, and its new name.", true)
+	n.Positional = v.exactly("REF", "An image of the store.", "NAME", "Its further name.")
 	return n
 }
 
@@ -258,6 +269,6 @@ The exit code is 1 when something is damaged.
 func imageConvertNode() *kong.Node {
 	v := &imageVerb{word: "convert"}
 	n := imageWord(v, "Unpack an image of the store for other ids as well", "", (*imageVerb).fill, v.idsOption())
-	n.Positional = v.words("REF", "An image of the store.", true)
+	n.Positional = v.exactly("REF", "An image of the store.")
 	return n
 }

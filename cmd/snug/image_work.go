@@ -172,9 +172,6 @@ func helperSpec(store *images.Store, ids images.IDs, words []string) spec.Spec {
 
 // export writes an image to where --output says.
 func (v *imageVerb) export(std streams) error {
-	if len(v.args) != 1 {
-		return &problem.Problem{What: "snug image export", Why: "it takes one image", Fix: "snug image export REF --output FILE"}
-	}
 	store, err := openStore()
 	if err != nil {
 		return err

@@ -56,7 +56,7 @@ func (v *runVerb) published(cmd *snug.Cmd, lock *running.Lock, std streams) {
 				fmt.Fprintln(std.err, "snug: note: published", port)
 			}
 		}
-		time.AfterFunc(publishAfter, func() { v.unfound(std, publish(lock, cmd, i, started)) })
+		time.AfterFunc(publishAfter, func() { v.unfound(std, publish(lock, cmd, i, started, v.record)) })
 	}
 }
 
@@ -71,11 +71,12 @@ func (v *runVerb) unfound(std streams, err error) {
 // one takes longer than some commands run. Whoever looks for it waits.
 const publishAfter = 20 * time.Millisecond
 
-func publish(lock *running.Lock, cmd *snug.Cmd, i snug.Instance, started time.Time) error {
+func publish(lock *running.Lock, cmd *snug.Cmd, i snug.Instance, started time.Time, r running.Record) error {
 	cmd.Hold(&i)
 	instance, err := json.Marshal(i)
 	if err == nil {
-		err = lock.Publish(running.Record{Profile: cmd.Spec.Name, Started: started, Command: cmd.Spec.Command.Args, Cgroup: i.Cgroup, Instance: instance})
+		r.Profile, r.Started, r.Command, r.Cgroup, r.Instance = cmd.Spec.Name, started, cmd.Spec.Command.Args, i.Cgroup, instance
+		err = lock.Publish(r)
 	}
 	lock.CollectSome()
 	return err

@@ -168,7 +168,7 @@ func mistake(n *kong.Node, err error) error {
 	case len(n.Children) > 0:
 		p.Why = "needs one of " + strings.Join(childNames(n), ", ")
 	case strings.HasPrefix(text, "expected ") && len(n.Positional) > 0:
-		p.Why = "needs " + argumentUsage(n.Positional[0])
+		p.Why = "needs " + strings.Join(argumentsUsage(n), " ")
 	}
 	return p
 }

@@ -24,7 +24,8 @@ type runVerb struct {
 	stats, json bool
 	reached     []error // what is to be said of the limits
 	pull        string
-	lock        *running.Lock // of a name that was taken already
+	lock        *running.Lock  // of a name that was taken already
+	record      running.Record // what it was started with
 	notes       []string
 	log         string // of what is said on the session bus; "": none is kept
 }
@@ -122,6 +123,7 @@ func (v *runVerb) run(std streams) (*snug.Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	v.record.Options, v.record.Sources = v.given(), s.files()
 	if err := v.provide(s, std); err != nil {
 		return nil, s.blame(err)
 	}

@@ -5,6 +5,7 @@ package desktopentry
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -59,13 +60,20 @@ func Parse(text string) (*File, error) {
 			if group == nil {
 				return nil, fmt.Errorf("line %d: a key before the first group", i+1)
 			}
-			group.lines = append(group.lines, line{key: key, value: strings.TrimSpace(value)})
+			group.add(key, strings.TrimSpace(value))
 		}
 	}
 	if f.Group(Main) == nil {
 		return nil, errors.New("there is no group [" + Main + "]")
 	}
 	return f, nil
+}
+
+// add puts a key at the end. The last of several of one name is what a desktop
+// reads (GKeyFile, KConfig): no other stays.
+func (g *Group) add(key, value string) {
+	g.lines = slices.DeleteFunc(g.lines, func(l line) bool { return l.key == key })
+	g.lines = append(g.lines, line{key: key, value: value})
 }
 
 func (f *File) keep(group *Group, text string) {

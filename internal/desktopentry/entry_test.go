@@ -53,6 +53,58 @@ func TestEveryStartGoesThroughTheSandbox(t *testing.T) {
 	}
 }
 
+// The last of several keys of one name is the one that counts.
+func TestNoSecondKeyStartsTheProgramOutside(t *testing.T) {
+	f, err := Parse("[Desktop Entry]\nExec=a\nDBusActivatable=false\nName=A\nExec=b %f\nDBusActivatable=true\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Sandboxed([]string{"snug", "run", "--"}, "p"); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := f.String(), "[Desktop Entry]\nName=A\nExec=snug run -- b %f\nDBusActivatable=false\nX-Snug-Profile=p\n"; got != want {
+		t.Errorf("got %s", got)
+	}
+	f.Unboxed()
+	if got, want := f.String(), "[Desktop Entry]\nName=A\nExec=b %f\nDBusActivatable=false\n"; got != want {
+		t.Errorf("taken back: %s", got)
+	}
+}
+
+// What the bus alone starts goes by the bus, or not at all.
+func TestWhatHasNoExecIsTheBuss(t *testing.T) {
+	const actions = "Actions=dead;live;\n\n[Desktop Action dead]\nName=D\n\n[Desktop Action live]\nExec=b\n"
+	for text, want := range map[string][]string{
+		"[Desktop Entry]\nExec=a\nDBusActivatable=true\n" + actions: {"DBusActivatable=false", "Actions=live;\n"},
+		"[Desktop Entry]\nDBusActivatable=true\n" + actions:         {"DBusActivatable=true", "Actions=dead;live;\n", "[Desktop Action dead]"},
+	} {
+		f, err := Parse(text)
+		if err != nil || f.Startable() != nil {
+			t.Fatal(err, f.Startable())
+		}
+		f.Sandboxed([]string{"snug", "--"}, "p")
+		for _, line := range want {
+			if !strings.Contains(f.String(), line) {
+				t.Errorf("%q is not in\n%s", line, f)
+			}
+		}
+	}
+}
+
+func TestWhatStartsNothingIsSaid(t *testing.T) {
+	for text, want := range map[string]string{
+		"Type=Link\nURL=http://x": "Type=Link", "Exec=a\nHidden=true": "Hidden", "Name=x": "no Exec", "DBusActivatable=false": "no Exec",
+	} {
+		f, err := Parse("[Desktop Entry]\n" + text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Startable(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
 func TestWordsAreThoseOfTheSpecification(t *testing.T) {
 	for text, want := range map[string][]string{
 		`a b  c`:                  {"a", "b", "c"},

@@ -3,6 +3,7 @@ package desktopentry
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -95,14 +96,42 @@ func Unescape(s string) string {
 	return b.String()
 }
 
+// Startable reports why an entry starts no program at all.
+func (f *File) Startable() error {
+	g := f.Main()
+	switch kind := g.Get("Type"); {
+	case kind != "" && kind != "Application":
+		return errors.New("it is of Type=" + kind + ", which starts no program")
+	case g.Get("Hidden") == "true":
+		return errors.New("it says Hidden=true, which takes it out of the desktop")
+	case g.Get("Exec") == "" && g.Get("DBusActivatable") != "true":
+		return errors.New("it has no Exec: it names no program")
+	}
+	return nil
+}
+
+// starts are the groups that may have an Exec: the main one, and the actions.
+func (f *File) starts() (list []*Group) {
+	for _, g := range f.Groups {
+		if g.Name == Main || strings.HasPrefix(g.Name, action) {
+			list = append(list, g)
+		}
+	}
+	return list
+}
+
+const action = "Desktop Action "
+
 // Sandboxed changes every Exec of f so that it runs through command, which ends
 // in "--": the entry's own and those of its actions. The program is no more to be
-// started by the bus, and not hidden when some other program is missing.
+// started by the bus where there is another way, and not hidden when some other
+// program is missing.
 func (f *File) Sandboxed(command []string, marker string) error {
-	for _, g := range f.Groups {
-		if g.Name != Main && !strings.HasPrefix(g.Name, "Desktop Action ") {
-			continue
-		}
+	byBus := f.Main().Get("Exec") == ""
+	if !byBus {
+		f.dropDead()
+	}
+	for _, g := range f.starts() {
 		if exec := g.Get("Exec"); exec != "" {
 			words, err := Words(exec)
 			if err != nil {
@@ -111,12 +140,39 @@ func (f *File) Sandboxed(command []string, marker string) error {
 			g.Set("Exec", Exec(append(Percent(command), words...)))
 		}
 		g.Delete("TryExec")
-		if g.Get("DBusActivatable") != "" {
+		if g.Get("DBusActivatable") != "" && !byBus {
 			g.Set("DBusActivatable", "false")
 		}
 	}
 	f.Main().Set(Marker, Escape(marker))
 	return nil
+}
+
+// dropDead takes out the actions that the bus alone would start.
+func (f *File) dropDead() {
+	dead := map[string]bool{}
+	for _, g := range f.starts() {
+		if g.Get("Exec") == "" {
+			dead[strings.TrimPrefix(g.Name, action)] = true
+		}
+	}
+	if len(dead) == 0 {
+		return
+	}
+	f.Groups = slices.DeleteFunc(f.Groups, func(g *Group) bool { name, is := strings.CutPrefix(g.Name, action); return is && dead[name] })
+	names := slices.DeleteFunc(strings.Split(f.Main().Get("Actions"), ";"), func(name string) bool { return dead[name] })
+	f.Main().Set("Actions", strings.Join(names, ";"))
+}
+
+// Unboxed takes back what Sandboxed did to each Exec.
+func (f *File) Unboxed() {
+	for _, g := range f.starts() {
+		words, _ := Words(g.Get("Exec"))
+		if at := slices.Index(words, "--"); at >= 0 {
+			g.Set("Exec", Exec(words[at+1:]))
+		}
+	}
+	f.Main().Delete(Marker)
 }
 
 // Marker is the key of entries that were written here; it holds the profile.

@@ -112,3 +112,34 @@ func TestDifference(t *testing.T) {
 		t.Errorf("a directory that was not changed has the mode %o", st.Mode)
 	}
 }
+
+// Where a sandbox only made places to mount on, nothing was changed.
+func TestPlacesToMountOnAreNoChange(t *testing.T) {
+	for _, c := range []struct {
+		change string // one more, in /etc
+		want   []string
+	}{
+		{"", nil}, {"new", []string{"C /etc", "A /etc/new"}}, {"mode", []string{"C /etc"}},
+	} {
+		lower, upper := room(t), filepath.Join(room(t), "upper")
+		for _, dir := range []string{lower, upper} {
+			if err := os.MkdirAll(filepath.Join(dir, "etc"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, name := range []string{"hosts", "resolv.conf", c.change} {
+			if name == "mode" {
+				os.Chmod(filepath.Join(upper, "etc"), 0o700)
+			} else if name != "" {
+				os.WriteFile(filepath.Join(upper, "etc", name), nil, 0o644)
+			}
+		}
+		var got []string
+		if err := Changes(upper, lower, func(kind byte, name string) error {
+			got = append(got, string(kind)+" "+name)
+			return nil
+		}); err != nil || !slices.Equal(got, c.want) {
+			t.Errorf("%q: got %q, %v, want %q", c.change, got, err, c.want)
+		}
+	}
+}

@@ -76,6 +76,8 @@ func change(up, low int, base, prefix string, tell func(byte, string) error) err
 		return tell('D', prefix+base)
 	case removed:
 		return nil
+	case kind == unix.S_IFDIR && below == kind && holdsMountPoints(up, low, base, prefix+base):
+		return nil
 	case there:
 		if err := tell('C', prefix+base); err != nil {
 			return err
@@ -113,4 +115,22 @@ func isMountPoint(parent int, base, name string) bool {
 	var st unix.Stat_t
 	return mountPoints[name] && unix.Fstatat(parent, base, &st, unix.AT_SYMLINK_NOFOLLOW) == nil &&
 		st.Mode&unix.S_IFMT == unix.S_IFREG && st.Size == 0
+}
+
+// holdsMountPoints reports whether nothing was changed in a directory but that
+// places to mount on were made in it.
+func holdsMountPoints(up, low int, base, name string) bool {
+	var a, b unix.Stat_t
+	if unix.Fstatat(up, base, &a, unix.AT_SYMLINK_NOFOLLOW) != nil || unix.Fstatat(low, base, &b, unix.AT_SYMLINK_NOFOLLOW) != nil ||
+		a.Mode != b.Mode || a.Uid != b.Uid || a.Gid != b.Gid {
+		return false
+	}
+	sub, err := openDir(up, base)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(sub)
+	names, err := upperNames(sub)
+	return err == nil && len(names) > 0 && !isOpaque(sub) &&
+		!slices.ContainsFunc(names, func(n string) bool { return !isMountPoint(sub, n, name+"/"+n) })
 }

@@ -35,6 +35,12 @@ type Record struct {
 	Started time.Time `json:"started"`
 	Command []string  `json:"command"`
 
+	// Options are those of the command line that changed what the profile says.
+	Options []string `json:"options,omitempty"`
+
+	// Sources are the files of the profile, by their absolute paths.
+	Sources []string `json:"sources,omitempty"`
+
 	// Cgroup is the directory of the sandbox's control group, if it has one.
 	Cgroup string `json:"cgroup,omitempty"`
 
