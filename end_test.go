@@ -61,7 +61,9 @@ func TestBackgroundProcessesEndWithTheCommand(t *testing.T) {
 			t.Errorf("%+v", r)
 		}
 		// The kernel ends what is left below a command that is process 1 itself.
-		if r := cmd.Result(); r.Left != 5 && !s.Command.PID1 {
+		// One of the five waits for another, and may take its end with it: woken by
+		// its own it looks for that first (wait(2)).
+		if r := cmd.Result(); r.Left != 5 && r.Left != 4 && !s.Command.PID1 {
 			t.Errorf("%d processes were left, want 5", r.Left)
 		}
 	})

@@ -54,7 +54,7 @@ type Result struct {
 	ReadBytes    int64 `json:"read_bytes"`    // from block devices, by processes that were waited for
 	WrittenBytes int64 `json:"written_bytes"` // to the page cache of block devices, by the same
 
-	Left    int        `json:"left"`  // processes that were killed when the command had ended
+	Left    int        `json:"left"`  // processes that were killed when the command had ended, but for those that one of them had just waited for
 	Notes   []string   `json:"notes"` // what could not be done as asked, and what was done instead
 	Failure *StepError `json:"failure,omitempty"`
 
