@@ -55,7 +55,7 @@ type privateNetwork struct {
 	gone   chan struct{} // no more messages will come
 	mu     sync.Mutex
 	result NetworkResult
-	ending bool
+	ending bool // the helper has said all, or is ended from here
 }
 
 // takeNetwork starts the helper on the interface that the child made.
@@ -196,6 +196,7 @@ func (n *privateNetwork) read(c *Cmd) {
 			n.refused(c, m)
 		case network.Finished:
 			n.mu.Lock()
+			n.ending = true
 			n.result.Reached, n.result.Refused = nil, nil
 			for _, contact := range m.Contacts {
 				n.note(contact)
@@ -277,9 +278,6 @@ func (n *privateNetwork) finish() *NetworkResult {
 	if n == nil {
 		return nil
 	}
-	n.mu.Lock()
-	n.ending = true
-	n.mu.Unlock()
 	n.tell(network.Reply{Finish: true})
 	timeout := time.NewTimer(netFarewell)
 	defer timeout.Stop()

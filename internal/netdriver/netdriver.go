@@ -25,6 +25,7 @@ package netdriver
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -90,6 +91,15 @@ func (c *Connection) Lost() <-chan struct{} {
 		close(lost)
 	}()
 	return lost
+}
+
+// Contacts are not known of other programs. It is an error when one of them has
+// ended by itself.
+func (c *Connection) Contacts() ([]network.Contact, error) {
+	if childEnded() {
+		return nil, errors.New("its program ended")
+	}
+	return nil, nil
 }
 
 // childEnded looks whether a process has ended that nobody has waited for.

@@ -49,7 +49,7 @@ func (s *Server) Connect() error {
 	}
 	defer c.Close()
 	lost, told := c.Lost(), make(chan error, 1)
-	go func() { told <- s.listen(c.Published, nil) }()
+	go func() { told <- s.listen(c.Published, c.Contacts) }()
 	select {
 	case err = <-told:
 	case <-lost:
@@ -79,12 +79,14 @@ func (s *Server) Serve(device int, changes *net.UnixListener) error {
 	if changes != nil {
 		go serveChanges(changes, n)
 	}
-	return s.listen(published, n.Contacts)
+	return s.listen(published, func() ([]network.Contact, error) { return n.Contacts(), nil })
 }
 
 // listen tells that the network is there, and listens to the supervisor until it
 // has heard enough.
-func (s *Server) listen(published []string, contacts func() []network.Contact) error {
+// Contacts gives what it asks for in the end; an error says that there is no network
+// any more.
+func (s *Server) listen(published []string, contacts func() ([]network.Contact, error)) error {
 	s.send(network.Message{Kind: network.Ready, Published: published})
 	for {
 		var r network.Reply
@@ -92,12 +94,11 @@ func (s *Server) listen(published []string, contacts func() []network.Contact) e
 			return nil
 		}
 		if r.Finish {
-			m := network.Message{Kind: network.Finished}
-			if contacts != nil {
-				m.Contacts = contacts()
+			list, err := contacts()
+			if err == nil {
+				s.send(network.Message{Kind: network.Finished, Contacts: list})
 			}
-			s.send(m)
-			return nil
+			return err
 		}
 		for taken := false; !taken; {
 			select {
