@@ -50,6 +50,7 @@ type Connection struct {
 	// Published is what leads inside: "127.0.0.1:8080 -> 80/tcp".
 	Published []string
 	closers   []func() error // in the order of their making
+	program   int            // the driver's process
 }
 
 // Connect has the order's driver connect the namespaces of its process. It must
@@ -93,13 +94,26 @@ func (c *Connection) Lost() <-chan struct{} {
 	return lost
 }
 
-// Contacts are not known of other programs. It is an error when one of them has
-// ended by itself.
+// Contacts are not known of other programs. It is an error when the driver's has
+// ended by itself, or is ending: its device goes before it can be waited for.
 func (c *Connection) Contacts() ([]network.Contact, error) {
-	if childEnded() {
+	if ending(c.program) {
 		return nil, errors.New("its program ended")
 	}
 	return nil, nil
+}
+
+// ending reports whether a process has begun to end, by its flags (proc_pid_stat(5),
+// PF_EXITING of the kernel's include/linux/sched.h).
+func ending(pid int) bool {
+	const state, flags, exiting = 0, 6, 4
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	fields := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:])
+	if err != nil || len(fields) <= flags || fields[state][0] == 'Z' {
+		return true
+	}
+	n, err := strconv.ParseUint(string(fields[flags]), 10, 64)
+	return err != nil || n&exiting != 0
 }
 
 // childEnded looks whether a process has ended that nobody has waited for.

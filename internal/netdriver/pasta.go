@@ -48,6 +48,7 @@ func (c *Connection) pasta(o network.Order, ports []port) error {
 	if err := cmd.Start(); err != nil {
 		return said.explain(network.Pasta, err)
 	}
+	c.program = cmd.Process.Pid
 	c.closers = append(c.closers, func() error {
 		cmd.Process.Kill()
 		return cmd.Wait()

@@ -32,6 +32,7 @@ func (c *Connection) slirp(o network.Order, ports []port) error {
 	if err != nil {
 		return said.explain(network.Slirp, err)
 	}
+	c.program = cmd.Process.Pid
 	c.closers = append(c.closers, func() error {
 		cmd.Process.Kill()
 		return cmd.Wait()
