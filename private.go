@@ -55,7 +55,8 @@ type privateNetwork struct {
 	gone   chan struct{} // no more messages will come
 	mu     sync.Mutex
 	result NetworkResult
-	ending bool // the helper has said all, or is ended from here
+	asked  bool // the command has ended, and the helper is to say all
+	ending bool // it has, or is ended from here
 }
 
 // takeNetwork starts the helper on the interface that the child made.
@@ -194,6 +195,8 @@ func (n *privateNetwork) read(c *Cmd) {
 			n.ready <- m
 		case network.Refusal:
 			n.refused(c, m)
+		case network.Lost:
+			n.lost(c)
 		case network.Finished:
 			n.mu.Lock()
 			n.ending = true
@@ -262,13 +265,14 @@ func protocolOf(protocol string) string {
 	return protocol
 }
 
-// lost is called when the helper is gone.
+// lost is called when the helper says that the network is gone, and when itself is.
 func (n *privateNetwork) lost(c *Cmd) {
 	n.mu.Lock()
 	early := !n.ending
-	n.result.Lost = early
+	n.result.Lost = n.result.Lost || early
+	runs := early && !n.asked
 	n.mu.Unlock()
-	if early && c.Spec.Network.Required {
+	if runs && c.Spec.Network.Required {
 		c.endAt(CauseNetwork)
 	}
 }
@@ -278,6 +282,9 @@ func (n *privateNetwork) finish() *NetworkResult {
 	if n == nil {
 		return nil
 	}
+	n.mu.Lock()
+	n.asked = true
+	n.mu.Unlock()
 	n.tell(network.Reply{Finish: true})
 	timeout := time.NewTimer(netFarewell)
 	defer timeout.Stop()

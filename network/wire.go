@@ -22,6 +22,7 @@ const (
 	Failed   = "failed"   // it cannot: What, Why, Fix; it ends
 	Refusal  = "refusal"  // Contact, seen for the first time, waits for a Reply
 	Finished = "finished" // Contacts, all of them; it ends
+	Lost     = "lost"     // instead of Finished: there is no network any more; it ends
 )
 
 // Message is a line of the helper's.

@@ -95,9 +95,11 @@ func (s *Server) listen(published []string, contacts func() ([]network.Contact, 
 		}
 		if r.Finish {
 			list, err := contacts()
-			if err == nil {
-				s.send(network.Message{Kind: network.Finished, Contacts: list})
+			m := network.Message{Kind: network.Finished, Contacts: list}
+			if err != nil {
+				m.Kind = network.Lost
 			}
+			s.send(m)
 			return err
 		}
 		for taken := false; !taken; {
