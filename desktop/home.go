@@ -4,6 +4,7 @@ import (
 	"path"
 	"strings"
 
+	"github.com/snug-sandbox/snug/internal/units"
 	"github.com/snug-sandbox/snug/mounts"
 )
 
@@ -65,20 +66,8 @@ func (f Facts) userDir(name, usual string) string {
 			value = f.Home + rest
 		}
 		if path.IsAbs(value) {
-			dir = path.Clean(unescaped(value))
+			dir = path.Clean(units.Unescape(value))
 		}
 	}
 	return dir
-}
-
-// unescaped takes the backslashes of a shell's quoted word away.
-func unescaped(s string) string {
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] == '\\' && i+1 < len(s) {
-			i++
-		}
-		b.WriteByte(s[i])
-	}
-	return b.String()
 }

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/snug-sandbox/snug/internal/units"
 )
 
 // Distro is a distribution as os-release(5) names it.
@@ -50,17 +52,10 @@ func unquote(s string) string {
 	}
 	double := s[0] == '"'
 	s = s[1 : len(s)-1]
-	if !double || !strings.Contains(s, `\`) {
+	if !double {
 		return s
 	}
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] == '\\' && i+1 < len(s) {
-			i++
-		}
-		b.WriteByte(s[i])
-	}
-	return b.String()
+	return units.Unescape(s)
 }
 
 // Is reports whether d is the distribution id or descends from it.
