@@ -21,7 +21,7 @@ all: build
 build:
 	mkdir -p bin
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=$(VCS) -ldflags=-s -o bin/ $(filter-out $(AHEAD),$(wildcard ./cmd/*))
-	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=$(VCS) -ldflags='-s -E snug_ahead' -o bin/ $(AHEAD)
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=$(VCS) -tags snug_light -ldflags='-s -checklinkname=0 -E snug_ahead' -o bin/ $(AHEAD)
 
 demo:
 	scripts/demo

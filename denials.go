@@ -59,6 +59,7 @@ func (c *Cmd) listen(fds []int) {
 	if len(fds) != 1 {
 		return
 	}
+	child.Whole()
 	fd := fds[0]
 	unix.SetNonblock(fd, true)
 	d := &denials{filter: c.plan.Listener, given: c.given, file: os.NewFile(uintptr(fd), "listener"), done: make(chan struct{}), at: map[Denial]int{}}

@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"syscall"
 
+	"github.com/snug-sandbox/snug/internal/child"
 	"github.com/snug-sandbox/snug/internal/host"
 	"github.com/snug-sandbox/snug/internal/problem"
 	"github.com/snug-sandbox/snug/network"
@@ -38,6 +39,7 @@ func (p plainHelper) Kill() error { return p.Process.Kill() }
 // startDriver starts the helper beside the sandbox. It kills what it starts when
 // its socket is closed, and the kernel does when it is killed itself.
 func startDriver(order network.Order) (*privateNetwork, error) {
+	child.Whole()
 	path, err := host.OwnProgram(networkHelper)
 	if err != nil {
 		return nil, &problem.Problem{What: "network.driver", Why: err.Error(), Err: err}

@@ -59,8 +59,14 @@ func (c *Cmd) Start() error {
 	return c.carryOut()
 }
 
+// many mounts leave garbage behind.
+const many = 500
+
 // compile sets c.plan.
 func (c *Cmd) compile(f host.Facts) (err error) {
+	if len(c.Spec.Mounts) > many {
+		child.Whole()
+	}
 	io := Streams{Extra: c.extra(), Terminals: c.terminals(), Handshake: c.onClone != nil || c.Started != nil, Notify: c.Created != nil, Enterable: c.Started != nil}
 	if c.Spec.Security.Seccomp.LogDenials {
 		c.given = c.Spec.Given(f)
@@ -244,6 +250,7 @@ func (c *Cmd) attend(p *child.Process) error {
 
 // act does what a barrier is there for.
 func (c *Cmd) act(a plan.Action, pid int, fds []int) error {
+	child.Whole()
 	files := make([]*os.File, len(fds))
 	for i, fd := range fds {
 		files[i] = os.NewFile(uintptr(fd), a.Label)

@@ -7,6 +7,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/snug-sandbox/snug/internal/child"
 )
 
 // terminal joins the sandbox's own terminal to the caller's: what is typed
@@ -29,6 +31,7 @@ type terminal struct {
 
 // takeTerminal receives the master end while the child waits.
 func (c *Cmd) takeTerminal(fds []int) error {
+	child.Whole()
 	if len(fds) == 0 {
 		return os.ErrInvalid
 	}

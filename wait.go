@@ -14,6 +14,9 @@ import (
 // watch starts what runs beside the command: the copying of streams, the clock
 // and the context.
 func (c *Cmd) watch() {
+	if len(c.copies) > 0 || c.Spec.Limits.Timeout > 0 || c.plan.Cgroup.CPUTime > 0 || c.ctx != nil || c.enter != nil {
+		child.Whole()
+	}
 	c.copied = make(chan error, len(c.copies))
 	for _, f := range c.copies {
 		go func() { c.copied <- f() }()
@@ -157,6 +160,7 @@ func (c *Cmd) await() (child.Outcome, error) {
 		case child.Idle:
 			go releaseMemory()
 		case child.Stopped:
+			child.Whole()
 			if c.onStop != nil {
 				c.onStop()
 			}

@@ -7,7 +7,6 @@ import (
 	"github.com/alecthomas/kong"
 	"golang.org/x/sys/unix"
 
-	"github.com/snug-sandbox/snug/internal/host"
 	"github.com/snug-sandbox/snug/internal/problem"
 )
 
@@ -90,7 +89,7 @@ func actionsWords(args []string) *actionsVerb {
 
 // do becomes the helper: signals are then its own.
 func (v *actionsVerb) do(streams) error {
-	helper, err := host.OwnProgram("snug-actions")
+	helper, err := ownProgram("snug-actions")
 	if err != nil {
 		return err
 	}

@@ -11,7 +11,6 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/snug-sandbox/snug/desktop"
-	"github.com/snug-sandbox/snug/internal/host"
 	"github.com/snug-sandbox/snug/internal/problem"
 	"github.com/snug-sandbox/snug/mounts"
 	"github.com/snug-sandbox/snug/profiles"
@@ -111,7 +110,7 @@ func (v *desktopInstallVerb) setIcon(s string) error {
 
 // desktopHelper runs the helper program, which tells what is wrong itself.
 func desktopHelper(std streams, args ...string) error {
-	helper, err := host.OwnProgram(desktop.Helper)
+	helper, err := ownProgram(desktop.Helper)
 	if err != nil {
 		return &problem.Problem{What: "desktop", Why: err.Error(), Err: err}
 	}

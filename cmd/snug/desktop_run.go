@@ -16,7 +16,6 @@ import (
 
 	"github.com/snug-sandbox/snug"
 	"github.com/snug-sandbox/snug/desktop"
-	"github.com/snug-sandbox/snug/internal/host"
 	"github.com/snug-sandbox/snug/internal/problem"
 	"github.com/snug-sandbox/snug/internal/running"
 	"github.com/snug-sandbox/snug/mounts"
@@ -47,7 +46,7 @@ func openSession(s *sandbox, request desktop.Request, std streams) (*session, er
 	request.Config = s.Spec.Desktop
 	request.Mounts = s.Spec.Mounts
 	request.Run = desktop.Run{Name: s.appName(), Program: s.program(), HostNet: hostNet(s.Spec)}
-	helper, err := host.OwnProgram(desktop.Helper)
+	helper, err := ownProgram(desktop.Helper)
 	if err != nil {
 		return nil, &problem.Problem{What: "desktop", Why: err.Error(), Err: err}
 	}

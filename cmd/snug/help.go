@@ -37,18 +37,18 @@ func (v *helpVerb) do(std streams) error {
 	}
 	n := model(entry.build(nil)).Children[0]
 	for _, word := range v.words[1:] {
-		below := child(n, word)
-		if below == nil {
+		next := nodeBelow(n, word)
+		if next == nil {
 			return &problem.Problem{What: "help", Why: fmt.Sprintf("snug %s has no %q", n.Path(), word), Fix: "snug help " + n.Path()}
 		}
-		n = below
+		n = next
 	}
 	return writeHelp(std.out, n)
 }
 
-// child returns n's child of that name, or nil. It also ties the child to n,
+// nodeBelow returns n's child of that name, or nil. It also ties the child to n,
 // as kong's own builder would.
-func child(n *kong.Node, name string) *kong.Node {
+func nodeBelow(n *kong.Node, name string) *kong.Node {
 	for _, c := range n.Children {
 		if c.Name == name {
 			return c

@@ -12,7 +12,6 @@ import (
 
 	"github.com/snug-sandbox/snug"
 	"github.com/snug-sandbox/snug/images"
-	"github.com/snug-sandbox/snug/internal/host"
 	"github.com/snug-sandbox/snug/internal/problem"
 	"github.com/snug-sandbox/snug/internal/units"
 	"github.com/snug-sandbox/snug/mounts"
@@ -74,7 +73,7 @@ func (v *imageVerb) look(std streams) error {
 	if err != nil {
 		return err
 	}
-	helper, err := host.OwnProgram(imageHelper)
+	helper, err := ownProgram(imageHelper)
 	if err != nil {
 		return err
 	}
@@ -134,7 +133,7 @@ func (v *imageVerb) inSandbox(std streams, ids images.IDs, more []mounts.Mount) 
 	if err != nil {
 		return err
 	}
-	helper, err := host.OwnProgram(imageHelper)
+	helper, err := ownProgram(imageHelper)
 	if err != nil {
 		return err
 	}

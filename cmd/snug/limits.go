@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/snug-sandbox/snug/internal/host"
 	"github.com/snug-sandbox/snug/spec"
 )
 
@@ -27,7 +26,7 @@ func scopeName(s spec.Spec) string {
 // divide, of the given name or one that is made up. A helper program does the
 // talking.
 func moveToScope(description, unit string) error {
-	helper, err := host.OwnProgram("snug-systemd")
+	helper, err := ownProgram("snug-systemd")
 	if err != nil {
 		return err
 	}
@@ -45,6 +44,6 @@ func moveToScope(description, unit string) error {
 // leftToUs reports whether systemd left the unit that this process is in to it.
 // Without an answer it did not.
 func leftToUs() bool {
-	helper, err := host.OwnProgram("snug-systemd")
+	helper, err := ownProgram("snug-systemd")
 	return err == nil && exec.Command(helper, "delegated", strconv.Itoa(os.Getpid())).Run() == nil
 }

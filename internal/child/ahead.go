@@ -48,15 +48,20 @@ func makeAhead(r *region, stack unsafe.Pointer) {
 		return
 	}
 	if r.pair[0] > 2 && r.pair[1] > 2 { // Go will open what is missing of 0, 1 and 2
-		r.processor = processor(r)
 		f := split
 		r.entry = **(**uintptr)(unsafe.Pointer(&f))
+		elsewhere(r)
 		r.splitter = cloneBlocked(0, aheadStack(r, 1), nil, r)
+		if r.affinity != 0 && r.splitter > 0 {
+			syscall.RawSyscall6(syscall.SYS_SCHED_SETAFFINITY, uintptr(r.splitter), r.affinity, uintptr(unsafe.Pointer(&r.others)), 0, 0, 0)
+		}
 	}
 	closeFD(r.pair[1])
 	if r.splitter <= 0 {
 		closeFD(r.pair[0])
+		return
 	}
+	lighten()
 }
 
 //go:nosplit
@@ -82,39 +87,34 @@ func closeFD(fd int32) {
 //go:noinline
 //go:nocheckptr
 func split(r *region) {
-	spread(r)
 	f := await
 	r.entry = **(**uintptr)(unsafe.Pointer(&f))
 	r.aheadPID = clone(r.aheadFlags|syscall.CLONE_PARENT, aheadStack(r, 2), r)
 	exit(0)
 }
 
-// spread moves this process away from the processor that the program runs on,
-// where its turn would come once the program waits. Most schedulers have done so;
-// that of some virtual machines leaves a new process where it was made. The
-// processors that this process may use are the same afterwards.
+// elsewhere notes the processors that this process may use, and which of them it
+// does not run on now. The process that is made next is to begin on one of those
+// at once: most schedulers see to that, but that of some virtual machines leaves a
+// new process where it was made until the program waits. A process that waits for
+// its turn is moved without its help.
 //
 //go:nosplit
 //go:norace
 //go:noinline
 //go:nocheckptr
-func spread(r *region) {
-	const half = uintptr(len(r.buffer) / 2)
+func elsewhere(r *region) {
+	const size = unsafe.Sizeof(r.all)
+	n, _, errno := syscall.RawSyscall6(syscall.SYS_SCHED_GETAFFINITY, 0, size, uintptr(unsafe.Pointer(&r.all)), 0, 0, 0)
 	cpu := uintptr(processor(r))
-	if cpu != uintptr(r.processor) || cpu >= 8*half {
-		return
-	}
-	all, others := unsafe.Pointer(&r.buffer), unsafe.Pointer(&r.buffer[half])
-	n, _, errno := syscall.RawSyscall6(syscall.SYS_SCHED_GETAFFINITY, 0, half, uintptr(all), 0, 0, 0)
-	if errno != 0 {
-		return // more processors than the buffer has bits
+	if errno != 0 || cpu >= 8*n {
+		return // more processors than there are bits
 	}
 	for i := uintptr(0); i < n; i++ {
-		r.buffer[(half+i)&(2*half-1)] = r.buffer[i&(half-1)]
+		r.others[i&(size-1)] = r.all[i&(size-1)]
 	}
-	r.buffer[(half+cpu/8)&(2*half-1)] &^= 1 << (cpu % 8)
-	syscall.RawSyscall6(syscall.SYS_SCHED_SETAFFINITY, 0, n, uintptr(others), 0, 0, 0)
-	syscall.RawSyscall6(syscall.SYS_SCHED_SETAFFINITY, 0, n, uintptr(all), 0, 0, 0)
+	r.others[cpu/8&(size-1)] &^= 1 << (cpu % 8)
+	r.affinity = n
 }
 
 // processor is the one that this process runs on.
@@ -139,6 +139,9 @@ func processor(r *region) uint32 {
 func await(r *region) {
 	control, supervisor := uintptr(r.pair[1]), uintptr(r.pair[0])
 	syscall.RawSyscall6(syscall.SYS_DUP3, control, supervisor, syscall.O_CLOEXEC, 0, 0, 0)
+	if r.affinity != 0 {
+		syscall.RawSyscall6(syscall.SYS_SCHED_SETAFFINITY, 0, r.affinity, uintptr(unsafe.Pointer(&r.all)), 0, 0, 0)
+	}
 	if r.aheadFlags&syscall.CLONE_NEWNET != 0 {
 		loopback(r)
 	}

@@ -2,6 +2,7 @@ package child
 
 import (
 	"io"
+	"math/bits"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -85,23 +86,24 @@ func TestGuessFromAFile(t *testing.T) {
 	}
 }
 
-func TestSpreadKeepsTheProcessors(t *testing.T) {
+func TestElsewhere(t *testing.T) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	affinity := func() (mask [128]byte) {
-		_, _, errno := syscall.RawSyscall(syscall.SYS_SCHED_GETAFFINITY, 0, unsafe.Sizeof(mask), uintptr(unsafe.Pointer(&mask)))
-		if errno != 0 {
-			t.Fatal(errno)
-		}
-		return mask
-	}
-	before := affinity()
 	for range 20 {
 		r := &region{}
-		r.processor = processor(r)
-		spread(r)
-		if after := affinity(); after != before {
-			t.Fatalf("processors %x, before %x", after, before)
+		elsewhere(r)
+		if r.affinity == 0 {
+			t.Fatal("no processors")
+		}
+		missing := 0
+		for i := range r.all {
+			if r.others[i]&^r.all[i] != 0 {
+				t.Fatalf("%x is not among %x", r.others, r.all)
+			}
+			missing += bits.OnesCount8(r.all[i] &^ r.others[i])
+		}
+		if missing != 1 {
+			t.Fatalf("%d processors are missing: %x of %x", missing, r.others, r.all)
 		}
 	}
 }

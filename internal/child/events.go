@@ -1,7 +1,9 @@
 package child
 
 import (
+	"os"
 	"syscall"
+	"time"
 	"unsafe"
 )
 
@@ -72,7 +74,8 @@ func (p *Process) Receive() Event {
 
 // receive waits as a goroutine does, not as a thread in a system call: a thread
 // of Go's runtime would look after that some ten thousand times a second, on the
-// processors that the child needs.
+// processors that the child needs. A light program has no such thread, and looks
+// itself until it is clear that the command is not over soon.
 func (p *Process) receive(msg, oob []byte) (n, oobn int, err error) {
 	take := func(fd uintptr) bool {
 		for {
@@ -81,6 +84,14 @@ func (p *Process) receive(msg, oob []byte) (n, oobn int, err error) {
 				return err != syscall.EAGAIN
 			}
 		}
+	}
+	if light && p.soon() {
+		take(p.fd)
+		return n, oobn, err
+	}
+	Whole()
+	if p.control == nil {
+		p.control = os.NewFile(p.fd, "control")
 	}
 	conn, failed := p.control.SyscallConn()
 	if failed == nil {
@@ -91,6 +102,18 @@ func (p *Process) receive(msg, oob []byte) (n, oobn int, err error) {
 		take(p.fd)
 	}
 	return n, oobn, err
+}
+
+// soonest is how long a light program waits.
+const soonest = 10 * time.Millisecond
+
+// soon waits for what the child says next. It reports whether that came before the
+// time was up, and before any signal.
+func (p *Process) soon() bool {
+	poll := pollfd{fd: int32(p.fd), events: pollIn}
+	timeout := syscall.NsecToTimespec(int64(soonest))
+	n, _, errno := syscall.RawSyscall6(syscall.SYS_PPOLL, uintptr(unsafe.Pointer(&poll)), 1, uintptr(unsafe.Pointer(&timeout)), 0, 0, 0)
+	return errno == 0 && n == 1
 }
 
 func receivedFiles(oob []byte) []int {

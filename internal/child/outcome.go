@@ -62,7 +62,11 @@ func (p *Process) Wait() (Outcome, error) {
 	}
 	p.mu.Lock()
 	p.closed = true
-	p.control.Close()
+	if p.control != nil {
+		p.control.Close()
+	} else {
+		syscall.Close(int(p.fd))
+	}
 	p.mu.Unlock()
 	p.image.free()
 	return o, err

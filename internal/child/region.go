@@ -3,7 +3,7 @@
 // with unsafe code; with package program it is all that has to be read to know
 // what happens between clone and execve.
 //
-// # Rules of the code in interpret.go, reap.go, ahead.go and guess.go
+// # Rules of the code in interpret.go, reap.go, ahead.go, lighten.go, guess.go and scarce.go
 //
 // It runs in a process that was cloned from one thread of a Go program. There
 // is no scheduler, no garbage collector and no other thread, and any lock of
@@ -44,12 +44,13 @@ type region struct {
 
 	fullMask, callersMask uint64 // signals, while the first process is cloned
 
-	aheadFlags uint64   // namespaces of the process that was made ahead
-	aheadPID   int64    // its pid, or a negated errno
-	splitter   int64    // pid of the process that makes it
-	pair       [2]int32 // the control socket: the supervisor's end and the other
-	processor  uint32   // that makeAhead ran on
-	_          uint32
+	aheadFlags uint64    // namespaces of the process that was made ahead
+	aheadPID   int64     // its pid, or a negated errno
+	splitter   int64     // pid of the process that makes it
+	pair       [2]int32  // the control socket: the supervisor's end and the other
+	affinity   uintptr   // how long the masks of processors are in bytes, 0: there are none
+	all        [256]byte // that the program may use
+	others     [256]byte // all but the one that it ran on
 	closing    [16]int32 // 1 + descriptors that became close-on-exec since
 
 	// Work space of the reaper.

@@ -45,9 +45,9 @@ const (
 
 // Process is a started child.
 type Process struct {
-	PID     int // of the process that stays, in the caller's pid namespace
-	control *os.File
-	fd      uintptr // of control
+	PID     int      // of the process that stays, in the caller's pid namespace
+	fd      uintptr  // the control socket, which does not block
+	control *os.File // the same, once Go's poller waits for it
 	image   *image
 
 	mu     sync.Mutex // guards closed
@@ -97,7 +97,7 @@ func launch(img *image, o Options) (*Process, error) {
 
 func newProcess(pid, control int, img *image) *Process {
 	syscall.SetNonblock(control, true)
-	return &Process{PID: pid, control: os.NewFile(uintptr(control), "control"), fd: uintptr(control), image: img}
+	return &Process{PID: pid, fd: uintptr(control), image: img}
 }
 
 // follow waits for the first process to hand over. PID is 0 when it did not:

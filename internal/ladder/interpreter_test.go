@@ -17,7 +17,7 @@ import (
 // interpreterFiles hold what runs between clone and execve, or before Go's
 // runtime starts, and nothing else: no memory may be allocated there, no stack may grow, no other thread exists
 // that could release a lock.
-var interpreterFiles = []string{"internal/child/interpret.go", "internal/child/reap.go", "internal/child/ahead.go", "internal/child/guess.go", "internal/child/scarce.go"}
+var interpreterFiles = []string{"internal/child/interpret.go", "internal/child/reap.go", "internal/child/ahead.go", "internal/child/lighten.go", "internal/child/guess.go", "internal/child/scarce.go"}
 
 // rawSystemCalls are the only functions that these files may call: the ways of
 // Go's own between "prepare the registers" and "enter the kernel".
@@ -98,7 +98,7 @@ func hasDirective(fn *ast.FuncDecl, want string) bool {
 func TestInterpreterCallsOnlyRawSyscalls(t *testing.T) {
 	for _, arch := range []string{"amd64", "arm64"} {
 		t.Run(arch, func(t *testing.T) {
-			binary := build(t, "CGO_ENABLED=0", "GOARCH="+arch, "GOFLAGS=-ldflags=-E=snug_ahead")
+			binary := build(t, "CGO_ENABLED=0", "GOARCH="+arch, "GOFLAGS=-tags=snug_light '-ldflags=-checklinkname=0 -E=snug_ahead'")
 			checkInterpreter(t, binary)
 			if arch == runtime.GOARCH {
 				checkScarce(t, binary)

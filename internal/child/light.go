@@ -1,0 +1,111 @@
+//go:build snug_light && linux && (amd64 || arm64) && !cgo && !race && go1.26 && !go1.27
+
+package child
+
+import (
+	"os"
+	"unsafe"
+)
+
+// Go's runtime starts with a thread that watches the others, goroutines that
+// collect garbage, and threads that these wake: a third of the time that an empty
+// program takes, and switches between threads all through its life. A program that
+// only starts a command that is over soon needs none of it.
+//
+// A light start leaves it out. The runtime is told to begin with lightMain instead
+// of its own main function (runtime.main in $GOROOT/src/runtime/proc.go), which
+// does what that one does but for what Whole makes up for. Everything here holds
+// for the versions of Go that are named above; with others a program starts as
+// all programs do.
+
+//go:linkname mainStarted runtime.mainStarted
+var mainStarted bool
+
+//go:linkname maxStack runtime.maxstacksize
+var maxStack uintptr
+
+//go:linkname maxStackCeiling runtime.maxstackceiling
+var maxStackCeiling uintptr
+
+//go:linkname runtimeTasks runtime.runtime_inittasks
+var runtimeTasks []*byte
+
+//go:linkname module runtime.firstmoduledata
+var module [62]uintptr
+
+// tasks is where the list of what initializes packages is in module: a slice.
+const tasks = 59
+
+//go:linkname doInit runtime.doInit
+func doInit(tasks []*byte)
+
+//go:linkname runtimeMain runtime.main
+func runtimeMain()
+
+//go:linkname mainMain main.main
+func mainMain()
+
+//go:linkname systemStack runtime.systemstack
+func systemStack(f func())
+
+//go:linkname newThread runtime.newm
+func newThread(f func(), p *byte, id int64)
+
+//go:linkname watchThreads runtime.sysmon
+func watchThreads()
+
+//go:linkname collectGarbage runtime.gcenable
+func collectGarbage()
+
+//go:linkname followProcessors runtime.defaultGOMAXPROCSUpdateEnable
+func followProcessors()
+
+// light says that the rest of the runtime is still to come.
+var light bool
+
+// lightMain is the main goroutine.
+func lightMain() {
+	list := *(*[]*byte)(unsafe.Pointer(&module[tasks]))
+	if n := len(list); n == 0 || n > 10000 || n != cap(list) {
+		runtimeMain()
+	}
+	const gigabyte = 1000000000
+	maxStack, maxStackCeiling = gigabyte, 2*gigabyte
+	light = true
+	doInit(runtimeTasks)
+	grow()
+	doInit(list)
+	mainMain()
+	os.Exit(0)
+}
+
+// grow makes the stack of this goroutine large at once: it would be copied five
+// times until it is.
+//
+//go:noinline
+func grow() {
+	if !light {
+		var room [40 << 10]byte
+		furnish(&room)
+	}
+}
+
+//go:noinline
+func furnish(room *[40 << 10]byte) { room[0] = 1 }
+
+// Whole brings up what is missing of Go's runtime. It must be called before
+// anything that waits for another goroutine, or may take long: until then nobody
+// runs other goroutines while this one is in a system call, and nothing collects
+// garbage.
+func Whole() {
+	if !light {
+		return
+	}
+	light = false
+	mainStarted = true
+	systemStack(startWatch)
+	collectGarbage()
+	followProcessors()
+}
+
+func startWatch() { newThread(watchThreads, nil, -1) }
