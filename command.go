@@ -82,6 +82,7 @@ type Cmd struct {
 	limit    Cause // the limit of time that ended it
 	canceled error
 	endedBy  syscall.Signal // that canceled it
+	passed   bool           // the child passes its barrier without a stop
 	onStop   func()         // the command was stopped
 	onClone  func()         // the child builds the sandbox
 	last     bool           // this process ends with the run

@@ -39,8 +39,10 @@ func Main(c *Cmd) (*Result, error) {
 	// sandbox, and the command starts after it; until then a signal ends the run.
 	begun := make(chan struct{})
 	c.onClone = func() {
-		notify(signals)
-		go c.forward(signals, begun)
+		child.Later(forwarded[:], func() {
+			notify(signals)
+			go c.forward(signals, begun)
+		})
 	}
 	c.onStop = c.stopTogether
 	defer func() { go signal.Stop(signals) }()

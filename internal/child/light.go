@@ -4,6 +4,7 @@ package child
 
 import (
 	"os"
+	"syscall"
 	"unsafe"
 )
 
@@ -60,8 +61,23 @@ func collectGarbage()
 //go:linkname followProcessors runtime.defaultGOMAXPROCSUpdateEnable
 func followProcessors()
 
-// light says that the rest of the runtime is still to come.
-var light bool
+// signals is what the runtime knows of signals: those that somebody waits for are
+// kept until he asks.
+//
+//go:linkname signals runtime.sig
+var signals struct {
+	note                        uintptr
+	mask, wanted, ignored, recv [3]uint32
+	state, delivering           uint32
+	inuse                       bool
+}
+
+// light says that the rest of the runtime is still to come, later what is to be
+// done then.
+var (
+	light bool
+	later []func()
+)
 
 // lightMain is the main goroutine.
 func lightMain() {
@@ -106,6 +122,30 @@ func Whole() {
 	systemStack(startWatch)
 	collectGarbage()
 	followProcessors()
+	for _, f := range later {
+		f()
+	}
 }
 
 func startWatch() { newThread(watchThreads, nil, -1) }
+
+// Light reports whether this program runs with a part of Go's runtime.
+func Light() bool { return light }
+
+// Later calls f once all of Go's runtime is there, at once or by Whole, or never if
+// the program ends before. Signals of the list that come until then are kept for
+// f to ask for (os/signal.Notify); SIGTSTP and SIGCONT do what they do by default.
+func Later(list []os.Signal, f func()) {
+	if !light {
+		f()
+		return
+	}
+	signals.inuse = true
+	for _, s := range list {
+		n := s.(syscall.Signal)
+		if bit := uint32(1) << (n % 32); signals.ignored[n/32]&bit == 0 && n != syscall.SIGTSTP && n != syscall.SIGCONT {
+			signals.wanted[n/32] |= bit
+		}
+	}
+	later = append(later, f)
+}

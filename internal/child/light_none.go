@@ -2,6 +2,8 @@
 
 package child
 
+import "os"
+
 //go:nosplit
 //go:norace
 //go:noinline
@@ -11,3 +13,9 @@ const light = false
 
 // Whole brings up what is missing of Go's runtime: nothing.
 func Whole() {}
+
+// Later calls f at once.
+func Later(list []os.Signal, f func()) { f() }
+
+// Light reports whether this program runs with a part of Go's runtime: never.
+func Light() bool { return false }

@@ -59,6 +59,12 @@ type Action struct {
 	Notify bool
 }
 
+// Still reports whether the parent does nothing that takes long.
+func (a Action) Still() bool { return len(a.Command) == 0 && !a.Network && !a.Connect }
+
+// Awaited reports whether the child has to have come to where it waits.
+func (a Action) Awaited() bool { return a.Notify || !a.Still() }
+
 // FirstFile is the number of the descriptor that an Action's command gets from
 // the child, and Scratch what stands for its directory.
 const (
