@@ -1,9 +1,14 @@
 package main
 
 import (
+	"encoding/binary"
+	"os"
+	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // The tests of this folder run twice: scripts/test links them a second time so
@@ -60,4 +65,32 @@ func TestNoDescriptorThatBwrapReads(t *testing.T) {
 func TestNoDescriptorOfArguments(t *testing.T) {
 	wants(t, `printf -- '--setenv\0A\0given\0--proc\0/proc\0' >f
 for n in 0 7; do eval "bwrap $R --unshare-all --args $n sh -c 'echo \$A; readlink /proc/self/fd/*' $n<f" | grep -v '^/dev/\|^/proc/\|pipe:\|^/[^/]*\.sock'; done`, "given\ngiven\n")
+}
+
+// A start makes no thread until it has to wait: here it cannot, and has no need to.
+func TestStartsWithoutThreads(t *testing.T) {
+	needsAhead(t)
+	file := filepath.Join(t.TempDir(), "filter")
+	if err := os.WriteFile(file, noThreads(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	wants(t, `bwrap $R --seccomp 9 bwrap --unshare-all --version 9<`+file, "bubblewrap 0.11.1\n")
+}
+
+// noThreads is a filter that has clone(2) fail for threads.
+func noThreads() (filter []byte) {
+	const number, flags = 0, 16 // offsets of struct seccomp_data; only the low half of the flags counts
+	for _, f := range []unix.SockFilter{
+		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: number},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.SYS_CLONE, Jf: 3},
+		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: flags},
+		{Code: unix.BPF_JMP | unix.BPF_JSET | unix.BPF_K, K: unix.CLONE_THREAD, Jf: 1},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(unix.EAGAIN)},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
+	} {
+		filter = binary.NativeEndian.AppendUint16(filter, f.Code)
+		filter = append(filter, f.Jt, f.Jf)
+		filter = binary.NativeEndian.AppendUint32(filter, f.K)
+	}
+	return filter
 }
