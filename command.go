@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/snug-sandbox/snug/images"
 	"github.com/snug-sandbox/snug/internal/cgroupfs"
 	"github.com/snug-sandbox/snug/internal/child"
 	"github.com/snug-sandbox/snug/internal/plan"
@@ -63,6 +64,10 @@ type Cmd struct {
 	// Stdout and Stderr after the sandbox has ended; 0 is no bound. Nothing
 	// inside is left then, but an inherited end of a pipe may be held outside.
 	WaitDelay time.Duration
+
+	// Image is what Spec.Rootfs.Image names, looked up in the caller's store and
+	// settled; Start takes it over. Without it Start looks.
+	Image *images.Image
 
 	terminal *terminal       // the sandbox's own, when it has one
 	private  *privateNetwork // the same

@@ -3,6 +3,7 @@ package snug
 import (
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
 
@@ -82,11 +83,12 @@ func (c *Cmd) idle() time.Duration {
 }
 
 func notify(signals chan<- os.Signal) {
-	for _, s := range forwarded {
-		// What was ignored on entry stays so: nohup(1).
-		if !signal.Ignored(s) {
-			signal.Notify(signals, s)
-		}
+	// What was ignored on entry stays so: nohup(1).
+	list := slices.DeleteFunc(slices.Clone(forwarded[:]), signal.Ignored)
+	if len(list) > 0 {
+		// At once: what came before is told as soon as one of them is asked for, and
+		// dropped where it is not.
+		signal.Notify(signals, list...)
 	}
 }
 

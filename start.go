@@ -113,6 +113,10 @@ func (c *Cmd) useImage() error {
 	if err != nil {
 		return err
 	}
+	if c.Image != nil {
+		c.Spec, c.image, err = c.Spec.OnImage(store, c.Image, os.Environ())
+		return err
+	}
 	c.Spec, c.image, err = c.Spec.UseImage(store, os.Environ())
 	return err
 }

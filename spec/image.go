@@ -48,11 +48,17 @@ func (s Spec) UseImage(store *images.Store, caller []string) (Spec, *Image, erro
 	if err != nil {
 		return s, nil, err
 	}
-	used := &Image{Image: image}
 	if err := image.Settled(); err != nil {
-		used.Close()
+		image.Close()
 		return s, nil, err
 	}
+	return s.OnImage(store, image, caller)
+}
+
+// OnImage is UseImage with the image of s.Rootfs, which is settled. It belongs to
+// what is returned, and is closed where that is an error.
+func (s Spec) OnImage(store *images.Store, image *images.Image, caller []string) (Spec, *Image, error) {
+	used := &Image{Image: image}
 	if err := s.onImage(store, used, caller); err != nil {
 		used.Close()
 		return s, nil, err

@@ -53,7 +53,7 @@ func (v *runVerb) provide(s *sandbox, std streams) error {
 	if err != nil {
 		return err
 	}
-	defer image.Close()
+	v.image = image
 	if image.Settled() != nil {
 		check := quiet
 		check.word, check.quiet = "verify", true

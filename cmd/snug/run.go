@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/snug-sandbox/snug"
+	"github.com/snug-sandbox/snug/images"
 	"github.com/snug-sandbox/snug/internal/problem"
 	"github.com/snug-sandbox/snug/internal/running"
 	"github.com/snug-sandbox/snug/network"
@@ -24,6 +25,7 @@ type runVerb struct {
 	stats, json bool
 	reached     []error // what is to be said of the limits
 	pull        string
+	image       *images.Image  // that it runs from
 	lock        *running.Lock  // of a name that was taken already
 	record      running.Record // what it was started with
 	notes       []string
@@ -124,6 +126,11 @@ func (v *runVerb) run(std streams) (*snug.Result, error) {
 		return nil, err
 	}
 	v.record.Options, v.record.Sources = v.given(), s.files()
+	defer func() {
+		if v.image != nil {
+			v.image.Close()
+		}
+	}()
 	if err := v.provide(s, std); err != nil {
 		return nil, s.blame(err)
 	}
@@ -141,7 +148,7 @@ func (v *runVerb) run(std streams) (*snug.Result, error) {
 		return nil, err
 	}
 	s.Spec.Limits.Count = v.stats || v.json
-	cmd := &snug.Cmd{Spec: s.Spec, Stdin: std.in, Stdout: std.out, Stderr: std.err, Files: files}
+	cmd := &snug.Cmd{Spec: s.Spec, Image: v.image, Stdin: std.in, Stdout: std.out, Stderr: std.err, Files: files}
 	cmd.Delegate = func() error { return moveToScope(scopeName(s.Spec), "") }
 	if name := s.Spec.Network.Join; name != "" {
 		l, err := findLive(name)
