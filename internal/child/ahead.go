@@ -140,7 +140,7 @@ func await(r *region) {
 	control, supervisor := uintptr(r.pair[1]), uintptr(r.pair[0])
 	syscall.RawSyscall6(syscall.SYS_DUP3, control, supervisor, syscall.O_CLOEXEC, 0, 0, 0)
 	if r.affinity != 0 {
-		syscall.RawSyscall6(syscall.SYS_SCHED_SETAFFINITY, 0, r.affinity, uintptr(unsafe.Pointer(&r.all)), 0, 0, 0)
+		settle(r)
 	}
 	if r.aheadFlags&syscall.CLONE_NEWNET != 0 {
 		loopback(r)
@@ -157,6 +157,30 @@ func await(r *region) {
 		run(r)
 	}
 	exit(0)
+}
+
+// settle gives this process the processors of the program again. Those that its
+// cpuset has are asked for as all there are, where that comes to the same: a process
+// that asked for some would not get those that the cpuset gets later (cpuset(7)).
+//
+//go:nosplit
+//go:norace
+//go:noinline
+//go:nocheckptr
+func settle(r *region) {
+	const size = unsafe.Sizeof(r.all)
+	for i := uintptr(0); i < size; i++ {
+		r.others[i&(size-1)] = 0xff
+	}
+	syscall.RawSyscall6(syscall.SYS_SCHED_SETAFFINITY, 0, size, uintptr(unsafe.Pointer(&r.others)), 0, 0, 0)
+	n, _, errno := syscall.RawSyscall6(syscall.SYS_SCHED_GETAFFINITY, 0, size, uintptr(unsafe.Pointer(&r.others)), 0, 0, 0)
+	same := errno == 0 && n == r.affinity
+	for i := uintptr(0); i < r.affinity; i++ {
+		same = same && r.others[i&(size-1)] == r.all[i&(size-1)]
+	}
+	if !same {
+		syscall.RawSyscall6(syscall.SYS_SCHED_SETAFFINITY, 0, r.affinity, uintptr(unsafe.Pointer(&r.all)), 0, 0, 0)
+	}
 }
 
 // loopback brings up the loopback interface, which every program with a network of

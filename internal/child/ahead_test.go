@@ -107,3 +107,30 @@ func TestElsewhere(t *testing.T) {
 		}
 	}
 }
+
+func TestSettleKeepsTheProcessors(t *testing.T) {
+	runtime.LockOSThread() // and the thread ends with the test: it is not unlocked
+	affinity := func(call uintptr, mask *[256]byte) {
+		if _, _, errno := syscall.RawSyscall(call, 0, unsafe.Sizeof(*mask), uintptr(unsafe.Pointer(mask))); errno != 0 {
+			t.Fatal(errno)
+		}
+	}
+	var one, after [256]byte
+	affinity(syscall.SYS_SCHED_GETAFFINITY, &one)
+	for range 2 { // with all, and with the first
+		r := &region{}
+		elsewhere(r)
+		settle(r)
+		if affinity(syscall.SYS_SCHED_GETAFFINITY, &after); after != one {
+			t.Fatalf("processors %x, before %x", after, one)
+		}
+		for i, b := range one {
+			if b != 0 {
+				one = [256]byte{}
+				one[i] = b & -b
+				break
+			}
+		}
+		affinity(syscall.SYS_SCHED_SETAFFINITY, &one)
+	}
+}
