@@ -158,6 +158,7 @@ func (c *Cmd) await() (child.Outcome, error) {
 		case child.Namespace:
 			c.held.add(child.NamespaceName(e.Arg), e.Files)
 		case child.Idle:
+			child.Whole() // the collection of garbage, for one
 			go releaseMemory()
 		case child.Stopped:
 			child.Whole()

@@ -85,8 +85,7 @@ func (p *Process) receive(msg, oob []byte) (n, oobn int, err error) {
 			}
 		}
 	}
-	if light && p.soon() {
-		take(p.fd)
+	if light && p.soon() && take(p.fd) {
 		return n, oobn, err
 	}
 	Whole()
