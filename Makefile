@@ -12,7 +12,8 @@ GO ?= $(shell command -v go || echo /usr/local/go/bin/go)
 VCS = $(shell git rev-parse --verify -q HEAD >/dev/null 2>&1 && echo auto || echo false)
 
 # Programs whose first process is cloned before Go's runtime starts
-# (internal/child/ahead.go).
+# (internal/child/ahead.go), and that start with a part of it (light.go there).
+# They name functions of the runtime, which the linker otherwise refuses.
 AHEAD = ./cmd/snug ./cmd/bwrap
 
 all: build

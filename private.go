@@ -75,19 +75,34 @@ func (c *Cmd) awaitNetwork(n *privateNetwork) error {
 	go n.read(c)
 	timeout := time.NewTimer(netPatience)
 	defer timeout.Stop()
+	m, ok := n.answer(timeout.C)
+	switch {
+	case !ok:
+		return &problem.Problem{What: "the network's helper", Why: "it ended, or does not answer", Fix: "snug doctor looks for what is missing"}
+	case m.Kind == network.Failed:
+		return &problem.Problem{What: m.What, Why: m.Why, Fix: m.Fix}
+	}
+	n.mu.Lock()
+	n.result.Published = m.Published
+	n.mu.Unlock()
+	return nil
+}
+
+// answer is the helper's first message. A helper that failed ends after it: both are
+// there to be seen at once then, and what it said counts.
+func (n *privateNetwork) answer(late <-chan time.Time) (m network.Message, ok bool) {
 	select {
-	case m := <-n.ready:
-		if m.Kind == network.Failed {
-			return &problem.Problem{What: m.What, Why: m.Why, Fix: m.Fix}
-		}
-		n.mu.Lock()
-		n.result.Published = m.Published
-		n.mu.Unlock()
-		return nil
-	case <-timeout.C:
+	case m = <-n.ready:
+		return m, true
+	case <-late:
 	case <-n.gone:
 	}
-	return &problem.Problem{What: "the network's helper", Why: "it ended, or does not answer", Fix: "snug doctor looks for what is missing"}
+	select {
+	case m = <-n.ready:
+		return m, true
+	default:
+		return m, false
+	}
 }
 
 // startNetwork starts the helper. It gets three descriptors and nothing else of

@@ -25,3 +25,19 @@ func TestSnippetAllowsWhatWasReached(t *testing.T) {
 		}
 	}
 }
+
+// TestAnswerOfAHelperThatEnded holds that what a helper said last is heard, whichever
+// of both is looked at first.
+func TestAnswerOfAHelperThatEnded(t *testing.T) {
+	for range 100 {
+		n := &privateNetwork{ready: make(chan network.Message, 1), gone: make(chan struct{})}
+		n.ready <- network.Message{Kind: network.Failed}
+		close(n.gone)
+		if m, ok := n.answer(nil); !ok || m.Kind != network.Failed {
+			t.Fatalf("%+v, %v", m, ok)
+		}
+		if m, ok := n.answer(nil); ok {
+			t.Fatalf("%+v of a helper that said nothing", m)
+		}
+	}
+}

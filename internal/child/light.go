@@ -129,9 +129,6 @@ func Whole() {
 
 func startWatch() { newThread(watchThreads, nil, -1) }
 
-// Light reports whether this program runs with a part of Go's runtime.
-func Light() bool { return light }
-
 // Later calls f once all of Go's runtime is there, at once or by Whole, or never if
 // the program ends before. Signals of the list that come until then are kept for
 // f to ask for (os/signal.Notify); SIGTSTP and SIGCONT do what they do by default.

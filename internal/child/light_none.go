@@ -16,6 +16,3 @@ func Whole() {}
 
 // Later calls f at once.
 func Later(list []os.Signal, f func()) { f() }
-
-// Light reports whether this program runs with a part of Go's runtime: never.
-func Light() bool { return false }
