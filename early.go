@@ -22,7 +22,7 @@ func (c *Cmd) begin(p *child.Process) (stop func()) {
 		forget = context.AfterFunc(c.ctx, func() { c.giveUp(c.ctx.Err(), 0) })
 	}
 	if c.enter != nil {
-		go c.keepGoing(p)
+		beside(func() { c.keepGoing(p) })
 	}
 	return func() {
 		forget()

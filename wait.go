@@ -14,25 +14,28 @@ import (
 // watch starts what runs beside the command: the copying of streams, the clock
 // and the context.
 func (c *Cmd) watch() {
-	if len(c.copies) > 0 || c.Spec.Limits.Timeout > 0 || c.plan.Cgroup.CPUTime > 0 || c.ctx != nil || c.enter != nil {
-		child.Whole()
-	}
 	c.copied = make(chan error, len(c.copies))
 	for _, f := range c.copies {
-		go func() { c.copied <- f() }()
+		beside(func() { c.copied <- f() })
 	}
 	if limit := time.Duration(c.Spec.Limits.Timeout); limit > 0 {
-		go c.clock(limit)
+		beside(func() { c.clock(limit) })
 	}
 	if limit := c.plan.Cgroup.CPUTime; limit > 0 {
-		go c.meter(limit)
+		beside(func() { c.meter(limit) })
 	}
 	if c.ctx != nil && c.ctx.Done() != nil {
-		go c.follow()
+		beside(c.follow)
 	}
 	if c.enter != nil && c.Spec.Namespaces.PID == namespaces.Share {
-		go c.endWith(c.enter.Instance)
+		beside(func() { c.endWith(c.enter.Instance) })
 	}
+}
+
+// beside runs f beside the command, for which all of Go's runtime has to be there.
+func beside(f func()) {
+	child.Whole()
+	go f()
 }
 
 // endWith kills everything when the sandbox that was entered has ended, where no
@@ -158,8 +161,7 @@ func (c *Cmd) await() (child.Outcome, error) {
 		case child.Namespace:
 			c.held.add(child.NamespaceName(e.Arg), e.Files)
 		case child.Idle:
-			child.Whole() // the collection of garbage, for one
-			go releaseMemory()
+			beside(releaseMemory)
 		case child.Stopped:
 			child.Whole()
 			if c.onStop != nil {
