@@ -23,6 +23,7 @@ build:
 	mkdir -p bin
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=$(VCS) -ldflags=-s -o bin/ $(filter-out $(AHEAD),$(wildcard ./cmd/*))
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=$(VCS) -tags snug_light -ldflags='-s -checklinkname=0 -E snug_ahead' -o bin/ $(AHEAD)
+	scripts/compact $(AHEAD:./cmd/%=bin/%)
 
 demo:
 	scripts/demo
