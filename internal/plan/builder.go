@@ -32,7 +32,7 @@ type Builder struct {
 // the caller's descriptors that the command shall have.
 func NewBuilder(descriptors []int) *Builder {
 	b := &Builder{texts: make(map[string]uint64, 64)}
-	b.Program.Steps = make([]program.Step, 0, 384)
+	b.Program.Steps = make([]program.Step, 0, 640)
 	b.Program.Data = make([]byte, 8, 4096) // offset 0 means "none"
 	b.Files = descriptors
 	b.take(child.RegControl, "control")
