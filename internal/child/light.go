@@ -58,6 +58,9 @@ func watchThreads()
 //go:linkname collectGarbage runtime.gcenable
 func collectGarbage()
 
+//go:linkname findLimit runtime.defaultGOMAXPROCSInit
+func findLimit()
+
 //go:linkname followProcessors runtime.defaultGOMAXPROCSUpdateEnable
 func followProcessors()
 
@@ -81,6 +84,7 @@ var (
 
 // lightMain is the main goroutine.
 func lightMain() {
+	setOpenFiles(&openFiles)
 	list := *(*[]*byte)(unsafe.Pointer(&module[tasks]))
 	if n := len(list); n == 0 || n > 10000 || n != cap(list) {
 		runtimeMain()
@@ -121,6 +125,7 @@ func Whole() {
 	mainStarted = true
 	systemStack(startWatch)
 	collectGarbage()
+	findLimit()
 	followProcessors()
 	for _, f := range later {
 		f()

@@ -18,9 +18,13 @@ var memProfileRate int
 
 var lightEntry = lightMain
 
+// openFiles is the limit that this program was started with (getrlimit(2)).
+var openFiles syscall.Rlimit
+
 // lighten has the runtime begin with lightMain, and take no profile of memory,
-// which nobody reads. Where the kernel does not let that be written, the start is
-// as always.
+// which nobody reads. Until then nothing can be opened: the runtime would read all
+// mounts to find a limit of processors, which can wait (Whole). Where the kernel
+// does not let mainPC be written, the start is as always.
 //
 //go:nosplit
 //go:norace
@@ -36,4 +40,19 @@ func lighten() {
 	mainPC = **(**uintptr)(unsafe.Pointer(&lightEntry))
 	syscall.RawSyscall6(syscall.SYS_MPROTECT, page, size, syscall.PROT_READ, 0, 0, 0)
 	memProfileRate = 0
+	_, _, errno = syscall.RawSyscall6(syscall.SYS_PRLIMIT64, 0, syscall.RLIMIT_NOFILE, 0, uintptr(unsafe.Pointer(&openFiles)), 0, 0)
+	if errno == 0 {
+		none := syscall.Rlimit{Max: openFiles.Max}
+		setOpenFiles(&none)
+	}
+}
+
+//go:nosplit
+//go:norace
+//go:noinline
+//go:nocheckptr
+func setOpenFiles(limit *syscall.Rlimit) {
+	if limit.Max != 0 {
+		syscall.RawSyscall6(syscall.SYS_PRLIMIT64, 0, syscall.RLIMIT_NOFILE, uintptr(unsafe.Pointer(limit)), 0, 0, 0)
+	}
 }
