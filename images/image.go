@@ -3,7 +3,6 @@ package images
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"os"
 	"slices"
@@ -193,14 +192,14 @@ func (i *Image) read() error {
 	if err != nil {
 		return err
 	}
-	if err := json.Unmarshal(text, &i.Manifest); err != nil {
+	if err := i.Manifest.UnmarshalJSON(text); err != nil {
 		return fmt.Errorf("the manifest %s: %w", i.Digest, err)
 	}
 	config, err := i.store.Blob(i.Manifest.Config.Digest)
 	if err != nil {
 		return err
 	}
-	if err := json.Unmarshal(config, &i.Config); err != nil {
+	if err := i.Config.UnmarshalJSON(config); err != nil {
 		return fmt.Errorf("the configuration %s: %w", i.Manifest.Config.Digest, err)
 	}
 	return nil
