@@ -5,6 +5,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,22 +19,38 @@ var reapers = []string{
 // OrphansAreReaped reports whether a process that outlives its parent is waited
 // for when it ends, as far as that can be told: process 1 is a program that is
 // known for it, or it has waited for others, and for what runs of this program
-// have left lately. What is no init (containers often begin with "sleep infinity") leaves them
-// as zombies.
+// have left. What is no init (containers often begin with "sleep infinity") leaves
+// them as zombies.
 func OrphansAreReaped() bool {
 	if slices.Contains(reapers, name(1)) {
 		return true
 	}
 	const waitedFaults = 11 - 3 // cminflt of proc(5), of a list that begins with the third field
 	f := stat(1)
-	return len(f) > waitedFaults && number(f[waitedFaults]) > 0 && !slices.ContainsFunc(latest(1), isZombie)
+	return len(f) > waitedFaults && number(f[waitedFaults]) > 0 && !neglected(children(1), reapedWithin)
 }
 
-// isZombie reports whether a process is one of this program's that has ended and
-// was not waited for.
-func isZombie(pid int) bool {
-	f := stat(pid)
-	return len(f) > 0 && f[0] == "Z" && name(pid) == "snug-init"
+// Some programs look for ended children every few seconds.
+const (
+	reapedWithin = 5 * time.Second
+	mostLeft     = 64 // a power of four
+)
+
+// neglected reports whether some of this program's processes among a process's
+// children, the youngest last, have ended and are not waited for: they are old, or
+// many.
+func neglected(children []int, within time.Duration) bool {
+	for back := 1; back <= min(mostLeft, len(children)); back *= 4 {
+		pid := children[len(children)-back]
+		f := stat(pid)
+		if len(f) == 0 || f[0] != "Z" || name(pid) != "snug-init" {
+			continue
+		}
+		if back == mostLeft || Age(StartTime(pid)) > within {
+			return true
+		}
+	}
+	return false
 }
 
 // name is what a process calls itself.
@@ -41,15 +58,14 @@ func name(pid int) string {
 	return string(bytes.TrimSpace(small("/proc/" + strconv.Itoa(pid) + "/comm")))
 }
 
-// latest are some processes that came last to the first thread of a process, as
-// children or as orphans, as far as the kernel tells (CONFIG_PROC_CHILDREN).
-func latest(pid int) []int {
-	const some = 6
+// children are what came to the first thread of a process, as children or as
+// orphans, in that order, as far as the kernel tells (CONFIG_PROC_CHILDREN).
+func children(pid int) []int {
 	n := strconv.Itoa(pid)
 	text, _ := os.ReadFile("/proc/" + n + "/task/" + n + "/children")
 	var list []int
-	for words := bytes.Fields(text); len(words) > 0 && len(list) < some; words = words[:len(words)-1] {
-		list = append(list, int(number(string(words[len(words)-1]))))
+	for _, word := range bytes.Fields(text) {
+		list = append(list, int(number(string(word))))
 	}
 	return list
 }

@@ -262,3 +262,34 @@ func FuzzPointer(f *testing.F) {
 		}
 	})
 }
+
+// What has just ended may still be waited for, unless there is a lot of it.
+func TestNeglected(t *testing.T) {
+	var list []int
+	for range mostLeft {
+		cmd := exec.Command("sh", "-c", `printf snug-init >/proc/$$/comm`)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { cmd.Wait() })
+		Await(cmd.Process.Pid, StartTime(cmd.Process.Pid))
+		list = append(list, cmd.Process.Pid)
+	}
+	for _, c := range []struct {
+		left   []int
+		within time.Duration
+		want   bool
+	}{
+		{nil, time.Hour, false},
+		{list[:1], time.Hour, false},
+		{list[:1], -1, true},
+		{list[1:], time.Hour, false},
+		{list, time.Hour, true},
+		{[]int{os.Getpid()}, -1, false}, // alive
+		{[]int{list[0], 1, 1, 1}, -1, true},
+	} {
+		if got := neglected(c.left, c.within); got != c.want {
+			t.Errorf("%d left, waited for within %v: %v", len(c.left), c.within, got)
+		}
+	}
+}
