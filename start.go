@@ -68,6 +68,9 @@ func (c *Cmd) compile(f host.Facts) (err error) {
 		child.Whole()
 	}
 	io := Streams{Extra: c.extra(), Terminals: c.terminals(), Handshake: c.onClone != nil || c.Started != nil, Notify: c.Created != nil, Enterable: c.Started != nil}
+	if c.passesOn() {
+		io.Begin = child.Begin
+	}
 	if c.Spec.Security.Seccomp.LogDenials {
 		c.given = c.Spec.Given(f)
 	}
@@ -212,6 +215,12 @@ func (c *Cmd) inherits() bool {
 		}
 	}
 	return true
+}
+
+// passesOn reports whether the command gets the standard descriptors of this
+// process, and no other.
+func (c *Cmd) passesOn() bool {
+	return c.Stdin == os.Stdin && c.Stdout == os.Stdout && c.Stderr == os.Stderr && len(c.Files) == 0
 }
 
 // detail is what the failed step's memory says.

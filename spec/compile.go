@@ -10,6 +10,7 @@ import (
 	"github.com/snug-sandbox/snug/internal/host"
 	"github.com/snug-sandbox/snug/internal/plan"
 	"github.com/snug-sandbox/snug/internal/problem"
+	"github.com/snug-sandbox/snug/internal/program"
 	"github.com/snug-sandbox/snug/landlock"
 	"github.com/snug-sandbox/snug/mounts"
 	"github.com/snug-sandbox/snug/namespaces"
@@ -26,6 +27,10 @@ type Streams struct {
 	Handshake bool  // the command is not started before the caller is ready for its end
 	Enterable bool  // others may enter the sandbox while it runs
 	Notify    bool  // the caller is told when the namespaces exist
+
+	// Begin, if there is one, is called with the first steps of the plan and the
+	// namespaces as soon as these are complete: child.Begin.
+	Begin func(p *program.Program, namespaces uint64)
 }
 
 // Compile turns s into the plan that runs it on the machine that f describes.
@@ -133,6 +138,7 @@ func (c *compiler) compile() (*plan.Plan, error) {
 		c.Network.PlanPrivate(gid, c.p)
 	}
 	c.setup.PlanSignals(c.p)
+	c.begin()
 	if c.Command.PID1 {
 		// A fresh procfs shows the pid namespace of the process that mounts it.
 		c.fork(second)
@@ -176,6 +182,14 @@ func (c *compiler) command() (*plan.Plan, error) {
 	}
 	c.setup.PlanExecve(env, c.p)
 	return c.p.Finish()
+}
+
+// begin has the first process begin, where the parent has no part in that. Nothing
+// yet has an effect outside of the new namespaces: the rest may turn out to be wrong.
+func (c *compiler) begin() {
+	if c.streams.Begin != nil && len(c.p.Barriers) == 0 && c.p.Cgroup.Dir == "" && !c.Namespaces.Join.Any() {
+		c.streams.Begin(&c.p.Program, c.p.Namespaces)
+	}
 }
 
 // notify has the parent told that the namespaces exist.

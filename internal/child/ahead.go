@@ -154,9 +154,29 @@ func await(r *region) {
 		}
 		f := run
 		r.entry = **(**uintptr)(unsafe.Pointer(&f)) // for the second clone
+		if r.head != 0 {
+			n = begin(r, control)
+		}
+	}
+	if n == 1 {
 		run(r)
 	}
 	exit(0)
+}
+
+// begin runs the first steps of a program and waits for the others.
+//
+//go:nosplit
+//go:norace
+//go:noinline
+//go:nocheckptr
+func begin(r *region, control uintptr) uintptr {
+	for r.resume < r.head {
+		o := (*op)(unsafe.Add(unsafe.Pointer(r.ops), uintptr(r.resume)*unsafe.Sizeof(op{})))
+		r.resume = step(r, o, r.resume)
+	}
+	n, _, _ := syscall.RawSyscall6(syscall.SYS_RECVFROM, control, uintptr(unsafe.Pointer(&r.message)), 1, 0, 0, 0)
+	return n
 }
 
 // settle gives this process the processors of the program again. Those that its

@@ -1,6 +1,7 @@
 package child
 
 import (
+	"bytes"
 	"sync/atomic"
 	"syscall"
 	"unsafe"
@@ -19,36 +20,97 @@ func claim() *image {
 	if r.splitter <= 0 {
 		return nil
 	}
-	return &image{memory: unsafe.Slice((*byte)(unsafe.Pointer(r)), aheadSize), region: r, static: true}
+	return &image{memory: unsafe.Slice((*byte)(unsafe.Pointer(r)), aheadSize), region: r, static: true, dataAt: aheadData}
+}
+
+// aheadData is where the data of a program begins, which may get more steps.
+const aheadData = aheadSize/2 - regionSize
+
+// fits reports whether p has room in the memory of a process that was made ahead.
+func fits(p *program.Program) bool {
+	return len(p.Steps)*int(unsafe.Sizeof(op{})) < aheadData && len(p.Data)+8 < aheadSize/2
+}
+
+// begun is the image of the process that has begun.
+var begun *image
+
+// Begin has a process that was made ahead run the first steps of a program while
+// the others are still added; Start goes on with it. The steps must stay as they
+// are, and none of them clones. Without such a process, or one that has these
+// namespaces, it does nothing.
+func Begin(p *program.Program, flags uint64) {
+	img := claim()
+	if img == nil {
+		return
+	}
+	r := img.region
+	if flags != r.aheadFlags || !fits(p) || len(closing) > len(r.closing) {
+		img.drop()
+		return
+	}
+	img.clear()
+	img.load(p)
+	img.text = bytes.Clone(p.Data)
+	img.prepare()
+	r.head = uint64(len(p.Steps))
+	if img.moves || r.cloneFlags != 0 || img.wake() != nil {
+		img.drop()
+		return
+	}
+	begun = img
+}
+
+// prepare gives a program the registers that do not depend on Options.
+func (img *image) prepare() {
+	r := img.region
+	r.regs[RegSupervisor], r.regs[RegControl] = uint64(r.pair[0]), uint64(r.pair[1])
+	img.setRanges()
+	for i, fd := range closing {
+		r.closing[i] = 1 + int32(fd)
+	}
+	img.closing = len(closing)
+}
+
+// wake has the process go on.
+func (img *image) wake() error {
+	r := img.region
+	_, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, uintptr(r.pair[0]), uintptr(unsafe.Pointer(&r.end)), 1, msgNoSignal, 0, 0)
+	if errno != 0 {
+		return errno
+	}
+	return nil
 }
 
 // handOver gives p to the process that was made ahead. It returns nil when there
 // is none, or none that a clone would be equal to.
 func handOver(p *program.Program, o Options) *Process {
-	img := claim()
-	if img == nil {
-		return nil
-	}
-	r := img.region
-	if !o.Inherited || o.Flags != r.aheadFlags || o.CgroupFD > 0 || regionSize+size(p) > aheadSize || len(closing) > len(r.closing) {
+	img := begun
+	if begun = nil; img == nil {
+		if img = claim(); img == nil {
+			return nil
+		}
+		img.clear()
+	} else if img.closing != len(closing) || !img.agrees(p) {
 		img.drop()
 		return nil
 	}
-	img.clear()
+	r := img.region
+	if !o.Inherited || o.Flags != r.aheadFlags || o.CgroupFD > 0 || !fits(p) || len(closing) > len(r.closing) {
+		img.drop()
+		return nil
+	}
 	img.load(p)
 	if img.moves {
 		img.drop()
 		return nil
 	}
-	r.regs[RegSupervisor], r.regs[RegControl] = uint64(r.pair[0]), uint64(r.pair[1])
-	img.set(o)
-	img.setRanges()
-	for i, fd := range closing {
-		r.closing[i] = 1 + int32(fd)
+	if r.head == 0 {
+		img.prepare()
 	}
-	_, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, uintptr(r.pair[0]), uintptr(unsafe.Pointer(&r.end)), 1, msgNoSignal, 0, 0)
+	img.set(o)
+	err := img.wake()
 	waitFor(int(r.splitter))
-	if r.aheadPID <= 0 || errno != 0 {
+	if r.aheadPID <= 0 || err != nil {
 		img.drop() // a clone will say why there are no namespaces
 		return nil
 	}

@@ -1,6 +1,7 @@
 package child
 
 import (
+	"bytes"
 	"syscall"
 	"unsafe"
 
@@ -15,6 +16,13 @@ type image struct {
 	region *region
 	static bool // the memory stays
 	moves  bool // the first process hands over to another one
+
+	dataAt int    // where the data begins, behind the region; the steps come before
+	steps  int    // that are loaded
+	relocs int    // that are loaded
+	text   []byte // the data that was loaded, which the steps may change
+
+	closing int // of a process that was made ahead: how many descriptors it closes
 }
 
 // newImage maps the memory for a program of the given size.
@@ -43,19 +51,22 @@ func size(p *program.Program) int {
 	return len(p.Steps)*int(unsafe.Sizeof(op{})) + len(p.Data) + 8
 }
 
-// load lays p out in the image. It trusts p.Check.
+// load lays p out in the image, but for what was loaded before. It trusts p.Check.
 func (img *image) load(p *program.Program) {
+	if img.dataAt == 0 {
+		img.dataAt = len(p.Steps) * int(unsafe.Sizeof(op{}))
+	}
 	free := img.memory[regionSize:]
 	first := (*op)(unsafe.Pointer(&free[0]))
 	ops := unsafe.Slice(first, len(p.Steps)+1)[:len(p.Steps)]
-	data := free[len(p.Steps)*int(unsafe.Sizeof(op{})):]
-	copy(data, p.Data)
+	data := free[img.dataAt:]
+	copy(data[len(img.text):], p.Data[len(img.text):])
 	img.data = data[:len(p.Data)]
-	for _, r := range p.Relocs {
+	for _, r := range p.Relocs[img.relocs:] {
 		*(*unsafe.Pointer)(unsafe.Pointer(&data[r.At])) = unsafe.Pointer(&data[r.To])
 	}
 	r := img.region
-	for i := range p.Steps {
+	for i := img.steps; i < len(p.Steps); i++ {
 		translate(&ops[i], &p.Steps[i], i, data)
 		if p.Steps[i].Fork {
 			r.cloneFlags = p.Steps[i].Args[0].Value
@@ -63,6 +74,27 @@ func (img *image) load(p *program.Program) {
 		img.moves = img.moves || p.Steps[i].Move
 	}
 	r.ops, r.end, r.keep = first, uint64(len(p.Steps)), uint64(p.Keep)
+	img.steps, img.relocs = len(p.Steps), len(p.Relocs)
+}
+
+// agrees reports whether p begins with what is loaded.
+func (img *image) agrees(p *program.Program) bool {
+	if len(p.Steps) < img.steps || !bytes.HasPrefix(p.Data, img.text) {
+		return false
+	}
+	for _, r := range p.Relocs[img.relocs:] {
+		if int(r.At) < len(img.text) {
+			return false
+		}
+	}
+	loaded := unsafe.Slice(img.region.ops, img.steps)
+	for i := range loaded {
+		var o op
+		if translate(&o, &p.Steps[i], i, img.memory[regionSize+img.dataAt:]); o != loaded[i] {
+			return false
+		}
+	}
+	return true
 }
 
 func translate(o *op, s *program.Step, index int, data []byte) {
