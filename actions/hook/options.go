@@ -78,7 +78,9 @@ func parseOptions(text string) (o options, err error) {
 			o.left = append(o.left, "--"+name)
 		}
 		if name == "read-only" || skip && !takes {
-			o.mark(name, value)
+			if err := o.mark(name, value, has); err != nil {
+				return o, err
+			}
 			continue
 		}
 		if !has {
@@ -100,14 +102,22 @@ func parseOptions(text string) (o options, err error) {
 	return o, nil
 }
 
-func (o *options) mark(name, value string) {
-	on := value != "false"
+// mark takes an option that may stand without its value.
+func (o *options) mark(name, value string, has bool) error {
+	on, bad := strconv.ParseBool(value)
+	switch {
+	case !has:
+		on = true
+	case bad != nil:
+		return refuse("--"+name+"="+value, "neither true nor false")
+	}
 	switch name {
 	case "read-only":
 		o.readOnly = on
 	case "no-healthcheck":
 		o.health.none = on
 	}
+	return nil
 }
 
 func refuse(option, why string) error {

@@ -1,6 +1,7 @@
 package hook
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -50,7 +51,7 @@ func TestOptions(t *testing.T) {
 		len(o.tmpfs) != 1 || o.tmpfs[0].Target != "/t" || o.tmpfs[0].Size != 16<<20 || *o.tmpfs[0].Mode != 0o1777 || !o.readOnly || o.nofile != "10:20" || !slices.Equal(o.hosts, [][2]string{{"a", "1.2.3.4"}, {"v6", "::1"}, {"new", "::2"}}) || !slices.Equal(o.left, []string{"--shm-size", "--ulimit memlock"}) {
 		t.Errorf("%+v", o)
 	}
-	for _, text := range []string{"--privileged", "-v /:/h", "-v/:/h", "--volume=/:/h", "--unknown x", "word", "--cpus", "--cpus none", "--memory x", "'open", "--add-host a", "--add-host 'a:1 b'", "--add-host host.docker.internal:host-gateway", "--add-host a:1.2.3", "-e NAME", "-e =x", "--network-alias 'a b'", "--tmpfs /t:size=x", "--tmpfs /t:uid=5", "--health-retries 0", "--gpus all", "-p 80:80", "-itv /:/h"} {
+	for _, text := range []string{"--privileged", "-v /:/h", "-v/:/h", "--volume=/:/h", "--unknown x", "--read-only=maybe", "--no-healthcheck=", "word", "--cpus", "--cpus none", "--memory x", "'open", "--add-host a", "--add-host 'a:1 b'", "--add-host host.docker.internal:host-gateway", "--add-host a:1.2.3", "-e NAME", "-e =x", "--network-alias 'a b'", "--tmpfs /t:size=x", "--tmpfs /t:uid=5", "--health-retries 0", "--gpus all", "-p 80:80", "-itv /:/h"} {
 		if _, err := parseOptions(text); err == nil {
 			t.Errorf("%s is taken", text)
 		}
@@ -150,4 +151,25 @@ func FuzzRequest(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A file of outputs that is too large comes back not at all, and is told of; the
+// others do.
+func TestHandOut(t *testing.T) {
+	runner, job := t.TempDir(), t.TempDir()
+	var f files
+	for name, size := range map[string]int64{"large": maxCommands + 1, "full": maxCommands, "small": 3} {
+		if err := errors.Join(os.WriteFile(filepath.Join(runner, name), nil, 0o600), os.WriteFile(filepath.Join(job, name), nil, 0o600), os.Truncate(filepath.Join(job, name), size)); err != nil {
+			t.Fatal(err)
+		}
+		f.copies = append(f.copies, handed{runner, job, name})
+	}
+	if err := f.handOut(); err == nil || !strings.Contains(err.Error(), "large") || !strings.Contains(err.Error(), "8388609 bytes") {
+		t.Error(err)
+	}
+	for name, size := range map[string]int64{"large": 0, "full": maxCommands, "small": 3} {
+		if info, err := os.Stat(filepath.Join(runner, name)); err != nil || info.Size() != size {
+			t.Errorf("%s: %v, %v", name, info, err)
+		}
+	}
 }

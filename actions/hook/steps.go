@@ -2,6 +2,7 @@ package hook
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"os"
@@ -190,7 +191,7 @@ const (
 	insideFileCommands = "/github/file_commands"
 )
 
-// maxCommands is how much of such a file comes back.
+// maxCommands is the most that such a file may have to come back.
 const maxCommands = 8 << 20
 
 // handIn copies what a step names below _work/_temp into the job's own directory:
@@ -277,14 +278,15 @@ func (f *files) take(from, to, name string) error {
 // the runner's, and in one of the job's own.
 type handed struct{ runner, job, name string }
 
-// handOut copies back what a step wrote to the files of its outputs.
-func (f files) handOut() error {
+// handOut copies back what a step wrote to the files of its outputs. One that cannot
+// be copied keeps no other from it.
+func (f files) handOut() (first error) {
 	for _, c := range f.copies {
-		if err := c.back(); err != nil {
-			return &problem.Problem{What: "the step's file " + c.name, Why: bare(err), Err: err}
+		if err := c.back(); err != nil && first == nil {
+			first = &problem.Problem{What: "the step's file " + c.name, Why: bare(err), Err: err}
 		}
 	}
-	return nil
+	return first
 }
 
 // back copies it, but for what is no file any more: the step may have put a link or
@@ -303,8 +305,12 @@ func (c handed) back() error {
 		return nil
 	}
 	defer in.Close()
-	if info, err := in.Stat(); err != nil || !info.Mode().IsRegular() {
+	info, err := in.Stat()
+	if err != nil || !info.Mode().IsRegular() {
 		return nil
+	}
+	if info.Size() > maxCommands {
+		return fmt.Errorf("it has %d bytes, and the runner takes no more than %d: hand over what is large as an artifact", info.Size(), maxCommands)
 	}
 	runner, err := os.OpenRoot(c.runner)
 	if err != nil {

@@ -25,11 +25,6 @@ func (t *tool) importImage(args []string) error {
 	if len(args) != 1 {
 		return errors.New("import takes one file or directory, or - for standard input")
 	}
-	if t.tag != "" {
-		if _, err := images.Normal(t.tag); err != nil {
-			return err
-		}
-	}
 	a, err := t.store.Begin()
 	if err != nil {
 		return err

@@ -138,6 +138,15 @@ func (t *tool) parse(args []string) ([]string, error) {
 	if err := set.Parse(args); err != nil {
 		return nil, fmt.Errorf("snug-image: %w", err)
 	}
+	var wrong error // before anything is read or pulled
+	set.Visit(func(f *flag.Flag) {
+		if f.Name == "tag" {
+			_, wrong = images.Normal(t.tag)
+		}
+	})
+	if wrong != nil {
+		return nil, wrong
+	}
 	t.ids = images.IDs(*ids)
 	t.unpack.Chown = t.ids == images.Range
 	store, err := images.Open(*dir)
