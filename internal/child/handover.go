@@ -32,7 +32,7 @@ func fits(p *program.Program) bool {
 }
 
 // begun is the image of the process that has begun.
-var begun *image
+var begun atomic.Pointer[image]
 
 // Begin has a process that was made ahead run the first steps of a program while
 // the others are still added; Start goes on with it. The steps must stay as they
@@ -57,7 +57,7 @@ func Begin(p *program.Program, flags uint64) {
 		img.drop()
 		return
 	}
-	begun = img
+	begun.Store(img)
 }
 
 // prepare gives a program the registers that do not depend on Options.
@@ -84,8 +84,8 @@ func (img *image) wake() error {
 // handOver gives p to the process that was made ahead. It returns nil when there
 // is none, or none that a clone would be equal to.
 func handOver(p *program.Program, o Options) *Process {
-	img := begun
-	if begun = nil; img == nil {
+	img := begun.Swap(nil)
+	if img == nil {
 		if img = claim(); img == nil {
 			return nil
 		}
