@@ -1,9 +1,11 @@
 package images
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
-	"math"
+	"io"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -19,12 +21,18 @@ type object struct {
 	failed  *error // the first member that is of another type
 }
 
-// decodeObject calls take with the object that a text is.
+// decodeObject calls take with the object that a text is. Numbers stay as they are
+// written: not all of 64 bits are a float64.
 func decodeObject(text []byte, take func(object)) error {
 	var err error
 	o := object{failed: &err}
-	if err := json.Unmarshal(text, &o.members); err != nil {
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber()
+	if err := d.Decode(&o.members); err != nil {
 		return err
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return fmt.Errorf("more than one JSON text")
 	}
 	take(o)
 	return err
@@ -34,12 +42,14 @@ func (o object) get(name string) any {
 	if v, ok := o.members[name]; ok {
 		return v
 	}
-	for key, v := range o.members {
-		if strings.EqualFold(key, name) {
-			return v
+	var found string
+	var v any
+	for key, one := range o.members {
+		if strings.EqualFold(key, name) && key > found { // of several always the same
+			found, v = key, one
 		}
 	}
-	return nil
+	return v
 }
 
 func (o object) fail(name string, why any) {
@@ -112,14 +122,17 @@ func (o object) labels(name string) map[string]string {
 	return labels
 }
 
-// number is a whole number of at most 53 bits.
+// number is a whole number of 64 bits.
 func (o object) number(name string) int64 {
-	n := member[float64](o, name)
-	if n != math.Trunc(n) || math.Abs(n) > 1<<53 {
-		o.fail(name, "it is no whole number of 53 bits")
+	text := member[json.Number](o, name)
+	if text == "" {
 		return 0
 	}
-	return int64(n)
+	n, err := strconv.ParseInt(string(text), 10, 64)
+	if err != nil {
+		o.fail(name, err)
+	}
+	return n
 }
 
 func (o object) time(name string) *time.Time {

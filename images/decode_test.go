@@ -22,20 +22,22 @@ const wholeConfig = `{"created":"2024-05-06T07:08:09.123456789+02:00","author":"
 // What is decoded member by member is what package json makes of it.
 func TestDecodedAsByReflection(t *testing.T) {
 	for _, text := range []string{
-		wholeConfig, `{}`, `null`, ` {"os":"linux"} `, `{"OS":"linux","Config":{"env":["A=b"],"cmd":["x"]}}`,
+		wholeConfig, `{}`, `null`, ` {"os":"linux"} `, `{"":"x"}`, `{"OS":"linux","Config":{"env":["A=b"],"cmd":["x"]}}`,
 		`{"config":null,"rootfs":null,"history":null,"created":null}`, `{"config":{"Env":null,"Cmd":[null],"Labels":{"a":null},"Healthcheck":null,"Volumes":{}}}`,
 		`{"config":{"Env":[]},"history":[],"rootfs":{"diff_ids":[]}}`, `{"config":{"Healthcheck":{}}}`,
+		// A check once in a year, and a number of what nobody reads that no float64 is.
+		`{"config":{"Healthcheck":{"Interval":31536000000000001}},"x":1e999}`, `{"config":{"Healthcheck":{"Interval":-9223372036854775808}}}`,
 		// What is wrong is wrong for both.
 		``, `[]`, `{`, `"x"`, `{} {}`, `{"os":1}`, `{"config":[]}`, `{"config":{"Env":"A=b"}}`, `{"config":{"Env":[1]}}`, `{"rootfs":{"diff_ids":{}}}`,
 		`{"history":{}}`, `{"history":[1]}`, `{"history":[{"empty_layer":"yes"}]}`, `{"created":"yesterday"}`, `{"config":{"Labels":{"a":1}}}`,
-		`{"config":{"Healthcheck":{"Interval":"30s"}}}`, `{"config":{"Healthcheck":{"Retries":1.5}}}`, `{"config":{"Volumes":["/v"]}}`,
+		`{"config":{"Healthcheck":{"Interval":"30s"}}}`, `{"config":{"Healthcheck":{"Retries":1.5}}}`, `{"config":{"Healthcheck":{"Retries":1e1}}}`, `{"config":{"Healthcheck":{"Interval":9223372036854775808}}}`, `{"config":{"Volumes":["/v"]}}`,
 	} {
 		var got Config
 		var want plainConfig
 		sameDecoded(t, text, &got, &want, func() bool { return reflect.DeepEqual(got, Config(want)) })
 	}
 	for _, text := range []string{
-		`{"schemaVersion":2,"config":{"mediaType":"m","digest":"sha256:00","size":9007199254740991},"layers":[{"digest":"sha256:01","size":0},{"mediaType":"l"}],"annotations":{"a":"b"}}`,
+		`{"schemaVersion":2,"config":{"mediaType":"m","digest":"sha256:00","size":9007199254740993},"layers":[{"digest":"sha256:01","size":0},{"mediaType":"l"}],"annotations":{"a":"b"}}`,
 		`{}`, `null`, `{"layers":null}`, `{"layers":[null]}`,
 		``, `{"layers":{}}`, `{"layers":["x"]}`, `{"config":{"size":"1"}}`, `{"config":{"size":1e30}}`, `{"config":{"size":-0.5}}`, `{"config":{"digest":[]}}`,
 	} {
