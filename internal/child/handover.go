@@ -2,6 +2,7 @@ package child
 
 import (
 	"bytes"
+	"slices"
 	"sync/atomic"
 	"syscall"
 	"unsafe"
@@ -36,8 +37,8 @@ var begun atomic.Pointer[image]
 
 // Begin has a process that was made ahead run the first steps of a program while
 // the others are still added; Start goes on with it. The steps must stay as they
-// are, and none of them clones. Without such a process, or one that has these
-// namespaces, it does nothing.
+// are; none of them clones, waits for anybody, or depends on Options. Without such a
+// process, or one that has these namespaces, it does nothing.
 func Begin(p *program.Program, flags uint64) {
 	img := claim()
 	if img == nil {
@@ -50,7 +51,7 @@ func Begin(p *program.Program, flags uint64) {
 	}
 	img.clear()
 	img.load(p)
-	img.text = bytes.Clone(p.Data)
+	img.text, img.relocs = bytes.Clone(p.Data), slices.Clone(p.Relocs)
 	img.prepare()
 	r.head = uint64(len(p.Steps))
 	if img.moves || r.cloneFlags != 0 || img.wake() != nil {

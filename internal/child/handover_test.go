@@ -27,7 +27,7 @@ func TestAgrees(t *testing.T) {
 	defer img.free()
 	img.dataAt = 512
 	img.load(first())
-	img.text = bytes.Clone(first().Data)
+	img.text, img.relocs = bytes.Clone(first().Data), first().Relocs
 	img.data[0] = 'x' // the steps may write to their memory
 	more := func(change func(p *program.Program)) *program.Program {
 		p := first()
@@ -49,6 +49,8 @@ func TestAgrees(t *testing.T) {
 		"other data":       {func(p *program.Program) { p.Data[9] = 'x' }, false},
 		"less data":        {func(p *program.Program) { p.Data = p.Data[:20] }, false},
 		"a pointer":        {func(p *program.Program) { p.Relocs[1].At = 16 }, false},
+		"another pointer":  {func(p *program.Program) { p.Relocs[0].To = 0 }, false},
+		"fewer pointers":   {func(p *program.Program) { p.Relocs = nil }, false},
 		"fewer steps":      {func(p *program.Program) { p.Steps = p.Steps[:1] }, false},
 	} {
 		if got := img.agrees(more(c.change)); got != c.want {

@@ -2,6 +2,7 @@ package child
 
 import (
 	"bytes"
+	"slices"
 	"syscall"
 	"unsafe"
 
@@ -17,10 +18,10 @@ type image struct {
 	static bool // the memory stays
 	moves  bool // the first process hands over to another one
 
-	dataAt int    // where the data begins, behind the region; the steps come before
-	steps  int    // that are loaded
-	relocs int    // that are loaded
-	text   []byte // the data that was loaded, which the steps may change
+	dataAt int             // where the data begins, behind the region; the steps come before
+	steps  int             // that are loaded
+	relocs []program.Reloc // that were loaded first
+	text   []byte          // the data that was loaded first, which the steps may change
 
 	closing int // of a process that was made ahead: how many descriptors it closes
 }
@@ -62,7 +63,7 @@ func (img *image) load(p *program.Program) {
 	data := free[img.dataAt:]
 	copy(data[len(img.text):], p.Data[len(img.text):])
 	img.data = data[:len(p.Data)]
-	for _, r := range p.Relocs[img.relocs:] {
+	for _, r := range p.Relocs[len(img.relocs):] {
 		*(*unsafe.Pointer)(unsafe.Pointer(&data[r.At])) = unsafe.Pointer(&data[r.To])
 	}
 	r := img.region
@@ -74,15 +75,16 @@ func (img *image) load(p *program.Program) {
 		img.moves = img.moves || p.Steps[i].Move
 	}
 	r.ops, r.end, r.keep = first, uint64(len(p.Steps)), uint64(p.Keep)
-	img.steps, img.relocs = len(p.Steps), len(p.Relocs)
+	img.steps = len(p.Steps)
 }
 
 // agrees reports whether p begins with what is loaded.
 func (img *image) agrees(p *program.Program) bool {
-	if len(p.Steps) < img.steps || !bytes.HasPrefix(p.Data, img.text) {
+	n := len(img.relocs)
+	if len(p.Steps) < img.steps || !bytes.HasPrefix(p.Data, img.text) || len(p.Relocs) < n || !slices.Equal(p.Relocs[:n], img.relocs) {
 		return false
 	}
-	for _, r := range p.Relocs[img.relocs:] {
+	for _, r := range p.Relocs[n:] {
 		if int(r.At) < len(img.text) {
 			return false
 		}
