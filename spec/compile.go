@@ -184,10 +184,11 @@ func (c *compiler) command() (*plan.Plan, error) {
 	return c.p.Finish()
 }
 
-// begin has the first process begin, where the parent has no part in that. Nothing
-// yet has an effect outside of the new namespaces: the rest may turn out to be wrong.
+// begin has the first process begin, where neither the parent nor its caller has a
+// part in that. Nothing yet has an effect outside of the new namespaces: the rest may
+// turn out to be wrong.
 func (c *compiler) begin() {
-	if c.streams.Begin != nil && len(c.p.Barriers) == 0 && c.p.Cgroup.Dir == "" && !c.Namespaces.Join.Any() {
+	if c.streams.Begin != nil && len(c.p.Barriers) == 0 && c.p.Cgroup.Dir == "" && !c.Namespaces.Join.Any() && c.Identity.Block == nil {
 		c.streams.Begin(&c.p.Program, c.p.Namespaces)
 	}
 }
