@@ -52,6 +52,16 @@ bwrap --unshare-nothing 2>/dev/null || echo refused
 bwrap $R --unshare-all --as-pid-1 --proc /proc sh -c 'echo $$'`, "shared\nshared\nrefused\n1\n")
 }
 
+// A command line may turn out to be wrong when the first process has begun: while the
+// plan is made, or in the steps that follow. What reads the output sees its end when no
+// process is left.
+func TestAMistakeThatIsFoundLateEndsWhatHasBegun(t *testing.T) {
+	needsAhead(t)
+	wants(t, `printf garbage1 >f
+for x in '--tmpfs /tmp --file 9 /tmp/f --dir /tmp/f/a/b' '--seccomp 9' '--chdir /nonexist'; do echo "$(bwrap $R --unshare-all $x true 2>&1 9<f; echo $?)"; done`,
+		"bwrap: Can't mkdir parents for /tmp/f/a/b: Not a directory\n1\nbwrap: prctl(PR_SET_SECCOMP): Invalid argument\n1\nbwrap: Can't chdir to /nonexist: No such file or directory\n1\n")
+}
+
 func TestTheCommandMayUseAllProcessors(t *testing.T) {
 	needsAhead(t)
 	wants(t, `[ "$(bwrap $R --unshare-all grep Cpus_allowed: /proc/self/status)" = "$(grep Cpus_allowed: /proc/self/status)" ] && echo same`, "same\n")
