@@ -101,6 +101,9 @@ func dieWithParent() bool {
 func (b run) tell(pid int) error {
 	var list []Namespace
 	for _, name := range b.request.Namespaces(b.around) {
+		if name == "pid" && b.request.AsPID1 && b.request.UsernsBlockFD != nil {
+			continue // it is made when the ids are mapped
+		}
 		var stat unix.Stat_t
 		if err := unix.Stat("/proc/"+strconv.Itoa(pid)+"/ns/"+name, &stat); err != nil {
 			continue

@@ -120,7 +120,9 @@ func (c *compiler) compile() (*plan.Plan, error) {
 		c.p.Namespaces = first & unix.CLONE_NEWUSER
 		join.Plan(first&^unix.CLONE_NEWUSER, c.p)
 	}
-	if !c.Command.PID1 {
+	// Process 1 is there later only; who maps the ids has to know of this one.
+	early := !c.Command.PID1 || c.Identity.Block != nil
+	if early {
 		c.notify()
 	}
 	if err := c.identity(); err != nil {
@@ -142,7 +144,9 @@ func (c *compiler) compile() (*plan.Plan, error) {
 	if c.Command.PID1 {
 		// A fresh procfs shows the pid namespace of the process that mounts it.
 		c.fork(second)
-		c.notify()
+		if !early {
+			c.notify()
+		}
 		if err := c.mounts(); err != nil {
 			return nil, err
 		}

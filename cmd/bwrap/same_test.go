@@ -105,6 +105,7 @@ var same = []struct{ name, text string }{
 	{"nested without proc", `bwrap --dev-bind / / $(command -v bwrap) $R --unshare-pid echo deep`},
 	{"joined", `mkfifo p; bwrap $R --unshare-user --unshare-pid --uid 7 --info-fd 5 sh -c 'echo ready >p; sleep 60' 5>info >/dev/null 2>&1 & read x <p; pid=$(grep -o '[0-9]*' info | head -1); bwrap $R --userns 6 id -u 6</proc/$pid/ns/user; bwrap $R --userns 6 --pidns 7 --proc /proc sh -c 'cat /proc/1/comm' 6</proc/$pid/ns/user 7</proc/$pid/ns/pid; bwrap $R --userns 6 --unshare-net true 6</proc/$pid/ns/net; echo $?; kill -9 $pid; wait`},
 	{"ids by the caller", `mkfifo i b; bwrap $R --unshare-user --userns-block-fd 5 --info-fd 6 sh -c 'id -u; id -g; cat /proc/self/setgroups' 5<b 6>i & exec 8>b; exec 9<i; pid=$(cat <&9 | grep -o 'pid": [0-9]*' | grep -o '[0-9]*'); echo deny >/proc/$pid/setgroups; echo "33 $(id -u) 1" >/proc/$pid/uid_map; echo "44 $(id -g) 1" >/proc/$pid/gid_map; echo x >&8; wait; echo $?`},
+	{"ids by the caller, as process 1", `mkfifo i b; bwrap $R --unshare-user --unshare-pid --as-pid-1 --userns-block-fd 5 --info-fd 6 sh -c 'echo $$; id -u; id -g; cat /proc/self/setgroups' 5<b 6>i & exec 8>b; exec 9<i; pid=$(cat <&9 | grep -o 'pid": [0-9]*' | grep -o '[0-9]*'); echo deny >/proc/$pid/setgroups; echo "33 $(id -u) 1" >/proc/$pid/uid_map; echo "44 $(id -g) 1" >/proc/$pid/gid_map; echo x >&8; wait; echo $?`},
 
 	// What is told.
 	{"info", `bwrap $R --unshare-all --info-fd 5 sleep 0.2 5>i; sed 's/[0-9]\+/N/' i; bwrap $R --info-fd 5 true 5>i; sed 's/[0-9]\+/N/' i`},
