@@ -111,6 +111,9 @@ func TestSignalsEndWhoWaitsToEnter(t *testing.T) {
 		t.Fatal(err)
 	}
 	cmd := outside(t, "main-enter")
+	// A command that is stopped once it was executed stops who started it, as a shell's
+	// job. A process group that nobody would continue is not stopped (setpgid(2)).
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	in, err := cmd.StdinPipe()
 	if err := errors.Join(err, cmd.Start()); err != nil {
 		t.Fatal(err)
