@@ -24,6 +24,16 @@ func adopt(on bool) error {
 	return nil
 }
 
+// reap waits for what has ended and came to this process: it is what runs leave to
+// process 1, or to whoever stands in for it.
+func reap() {
+	for {
+		if pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil); pid <= 0 && err != unix.EINTR {
+			return
+		}
+	}
+}
+
 // tally counts what a sandbox could leave behind. Namespaces are not in it:
 // they cannot be counted from here, so they get a ceiling instead.
 type tally struct {
@@ -55,6 +65,7 @@ func count() (t tally, err error) {
 // kernel takes a process away a little after it was waited for.
 func settled(before tally) (after tally, err error) {
 	for range 100 {
+		reap()
 		after, err = count()
 		if err != nil || after.over(before) == 0 {
 			return after, err

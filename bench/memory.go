@@ -13,6 +13,10 @@ import (
 	"time"
 )
 
+// settling is how long after the start of a command memory is looked at: Snug gives
+// back what a start needed once a command has run for 200 ms.
+const settling = 500 * time.Millisecond
+
 // mayAdd is how much more memory than bubblewrap's two processes Snug's may use.
 const mayAdd = 4096 // kB
 
@@ -88,7 +92,7 @@ func (b *bench) beside(pid int) (kB int, err error) {
 			return 0, err
 		}
 		if others, found := b.withoutCommand(family); found {
-			time.Sleep(50 * time.Millisecond)
+			time.Sleep(settling)
 			return sumPSS(others)
 		}
 	}
