@@ -172,8 +172,7 @@ func await(r *region) {
 //go:nocheckptr
 func begin(r *region, control uintptr) uintptr {
 	for r.resume < r.head {
-		o := (*op)(unsafe.Add(unsafe.Pointer(r.ops), uintptr(r.resume)*unsafe.Sizeof(op{})))
-		r.resume = step(r, o, r.resume)
+		r.resume = step(r, at(r, r.resume), r.resume)
 	}
 	n, _, _ := syscall.RawSyscall6(syscall.SYS_RECVFROM, control, uintptr(unsafe.Pointer(&r.message)), 1, 0, 0, 0)
 	return n

@@ -27,9 +27,12 @@ func claim() *image {
 // aheadData is where the data of a program begins, which may get more steps.
 const aheadData = aheadSize/2 - regionSize
 
-// fits reports whether p has room in the memory of a process that was made ahead.
-func fits(p *program.Program) bool {
-	return len(p.Steps)*int(unsafe.Sizeof(op{})) < aheadData && len(p.Data)+8 < aheadSize/2
+// suits reports whether the process that was made ahead has these namespaces, and
+// room for p.
+func (img *image) suits(p *program.Program, flags uint64) bool {
+	r := img.region
+	return flags == r.aheadFlags && len(closing) <= len(r.closing) &&
+		len(p.Steps)*int(unsafe.Sizeof(op{})) < aheadData && len(p.Data)+8 < aheadSize/2
 }
 
 // begun is the image of the process that has begun.
@@ -44,11 +47,11 @@ func Begin(p *program.Program, flags uint64) {
 	if img == nil {
 		return
 	}
-	r := img.region
-	if flags != r.aheadFlags || !fits(p) || len(closing) > len(r.closing) {
+	if !img.suits(p, flags) {
 		img.drop()
 		return
 	}
+	r := img.region
 	img.clear()
 	img.load(p)
 	img.text, img.relocs = bytes.Clone(p.Data), slices.Clone(p.Relocs)
@@ -95,11 +98,11 @@ func handOver(p *program.Program, o Options) *Process {
 		img.drop()
 		return nil
 	}
-	r := img.region
-	if !o.Inherited || o.Flags != r.aheadFlags || o.CgroupFD > 0 || !fits(p) || len(closing) > len(r.closing) {
+	if !o.Inherited || o.CgroupFD > 0 || !img.suits(p, o.Flags) {
 		img.drop()
 		return nil
 	}
+	r := img.region
 	img.load(p)
 	if img.moves {
 		img.drop()

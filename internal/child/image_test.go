@@ -7,5 +7,5 @@ func (img *image) address() uintptr { return uintptr(unsafe.Pointer(&img.memory[
 
 // op is step i as the interpreter sees it.
 func (img *image) op(i int) *op {
-	return (*op)(unsafe.Add(unsafe.Pointer(img.region.ops), uintptr(i)*unsafe.Sizeof(op{})))
+	return at(img.region, uint64(i))
 }

@@ -51,7 +51,7 @@ func cloneBlocked(flags uint64, stack uintptr, into *cloneArgs, r *region) (pid 
 func run(r *region) {
 	i, end := r.resume, r.end
 	for i < end {
-		o := (*op)(unsafe.Add(unsafe.Pointer(r.ops), uintptr(i)*unsafe.Sizeof(op{})))
+		o := at(r, i)
 		if o.flags&opFork != 0 {
 			i = fork(r, i)
 			continue
@@ -66,6 +66,15 @@ func run(r *region) {
 	}
 	// An execve that works does not come back.
 	fail(r, uint64(r.outcome.refused-1), uint64(r.outcome.refusal))
+}
+
+// at is step i.
+//
+//go:nosplit
+//go:norace
+//go:nocheckptr
+func at(r *region, i uint64) *op {
+	return (*op)(unsafe.Add(unsafe.Pointer(r.ops), uintptr(i)*unsafe.Sizeof(op{})))
 }
 
 const openat2 = 437 // on all machines

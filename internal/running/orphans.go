@@ -46,7 +46,7 @@ func neglected(children []int, within time.Duration) bool {
 		if len(f) == 0 || f[0] != "Z" || name(pid) != "snug-init" {
 			continue
 		}
-		if back == mostLeft || Age(StartTime(pid)) > within {
+		if back == mostLeft || Age(started(f)) > within {
 			return true
 		}
 	}

@@ -12,9 +12,11 @@ import (
 
 // StartTime is when a process was started, in clock ticks after boot; 0 when
 // there is none of that number (proc(5), /proc/PID/stat).
-func StartTime(pid int) uint64 {
+func StartTime(pid int) uint64 { return started(stat(pid)) }
+
+// started is StartTime, of the fields of a process.
+func started(f []string) uint64 {
 	const start = 22 // field, counted from 1
-	f := stat(pid)
 	if len(f) < start-2 {
 		return 0
 	}
@@ -39,7 +41,7 @@ func stat(pid int) []string {
 // Alive reports whether the process that was started then still runs.
 func Alive(pid int, start uint64) bool {
 	f := stat(pid)
-	return pid > 0 && start != 0 && len(f) > 0 && f[0] != "Z" && f[0] != "X" && StartTime(pid) == start
+	return pid > 0 && start != 0 && len(f) > 0 && f[0] != "Z" && f[0] != "X" && started(f) == start
 }
 
 // Parent is the parent of a process; 0 when there is none of that number.
