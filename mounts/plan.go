@@ -33,6 +33,7 @@ type builder struct {
 	pts     program.Reg   // the sandbox's own devpts, 0: none
 	console spot          // where a terminal is shown as /dev/console
 	skips   []plan.Step   // refusals after which the current entry is left out
+	reaches bool          // something is made outside of the sandbox
 	late    []readonly    // own mounts that become read-only once everything is in place
 	attrs   map[[3]uint64]program.Arg
 }
@@ -60,6 +61,7 @@ func (t Table) Plan(f host.Facts, c Context, p *plan.Builder) (terminal program.
 	if err := b.makeRoot(); err != nil {
 		return 0, err
 	}
+	b.begin(b.rootReaches())
 	for i, r := range b.entries {
 		b.From = r.From
 		add := b.add
@@ -73,11 +75,29 @@ func (t Table) Plan(f host.Facts, c Context, p *plan.Builder) (terminal program.
 			s.ElseHere()
 		}
 		b.skips = b.skips[:0]
+		b.begin(r.Upper != "" || t.Ordered && r.Writable)
 	}
 	b.From = ""
 	terminal = b.makeTerminal()
 	b.enter(fenced)
+	b.begin(false)
 	return terminal, nil
+}
+
+// begin has the child begin with what was added so far, unless that or what came
+// before may reach a place outside of the sandbox, where something is made: the rest of
+// the plan may turn out to be wrong.
+func (b *builder) begin(reaches bool) {
+	b.reaches = b.reaches || reaches
+	if b.Begin != nil && !b.reaches {
+		b.Begin()
+	}
+}
+
+// rootReaches reports whether what is made in the root lasts.
+func (b *builder) rootReaches() bool {
+	r := b.table.Rootfs
+	return r.Upper != "" || r.Driver == DriverCopy || r.Path != "" && r.Writable
 }
 
 // Refuse reports a kernel that is older than Minimum.

@@ -140,6 +140,7 @@ func (c *compiler) compile() (*plan.Plan, error) {
 		c.Network.PlanPrivate(gid, c.p)
 	}
 	c.setup.PlanSignals(c.p)
+	c.p.Begin = c.begin
 	c.begin()
 	if c.Command.PID1 {
 		// A fresh procfs shows the pid namespace of the process that mounts it.
@@ -192,7 +193,7 @@ func (c *compiler) command() (*plan.Plan, error) {
 // part in that. Nothing yet has an effect outside of the new namespaces: the rest may
 // turn out to be wrong.
 func (c *compiler) begin() {
-	if c.streams.Begin != nil && len(c.p.Barriers) == 0 && c.p.Cgroup.Dir == "" && !c.Namespaces.Join.Any() && c.Identity.Block == nil {
+	if c.streams.Begin != nil && len(c.p.Barriers) == 0 && !c.p.Terminal && c.p.Cgroup.Dir == "" && !c.Namespaces.Join.Any() && c.Identity.Block == nil {
 		c.streams.Begin(&c.p.Program, c.p.Namespaces)
 	}
 }
@@ -208,6 +209,7 @@ func (c *compiler) fork(flags uint64) {
 	if c.streams.Handshake {
 		c.p.Barrier(plan.Action{Label: "get ready for signals"})
 	}
+	c.p.Begin = nil // the first process goes on only once all is there
 	c.p.KeepLater(func() { userns.PlanReaper(c.p) })
 	c.setup.PlanFork(flags, c.p)
 }

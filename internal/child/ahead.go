@@ -145,37 +145,39 @@ func await(r *region) {
 	if r.aheadFlags&syscall.CLONE_NEWNET != 0 {
 		loopback(r)
 	}
-	n, _, _ := syscall.RawSyscall6(syscall.SYS_RECVFROM, control, uintptr(unsafe.Pointer(&r.message)), 1, 0, 0, 0)
-	if n == 1 {
-		for i := 0; i < len(r.closing); i++ {
-			if fd := r.closing[i] - 1; fd >= 0 {
-				syscall.RawSyscall6(syscall.SYS_FCNTL, uintptr(fd), syscall.F_SETFD, syscall.FD_CLOEXEC, 0, 0, 0)
-			}
-		}
-		f := run
-		r.entry = **(**uintptr)(unsafe.Pointer(&f)) // for the second clone
-		if r.head != 0 {
-			n = begin(r, control)
+	head := receive(r, control)
+	for i := 0; i < len(r.closing); i++ {
+		if fd := r.closing[i] - 1; fd >= 0 {
+			syscall.RawSyscall6(syscall.SYS_FCNTL, uintptr(fd), syscall.F_SETFD, syscall.FD_CLOEXEC, 0, 0, 0)
 		}
 	}
-	if n == 1 {
-		run(r)
+	f := run
+	r.entry = **(**uintptr)(unsafe.Pointer(&f)) // for the second clone
+	for ; head != whole; head = receive(r, control) {
+		for r.resume < head {
+			r.resume = step(r, at(r, r.resume), r.resume)
+		}
 	}
-	exit(0)
+	run(r)
 }
 
-// begin runs the first steps of a program and waits for the others.
+// whole is the message that all of the program is there. Others tell how many of its
+// steps are.
+const whole = ^uint64(0)
+
+// receive waits for a message. The other side's end is the end of this process.
 //
 //go:nosplit
 //go:norace
 //go:noinline
 //go:nocheckptr
-func begin(r *region, control uintptr) uintptr {
-	for r.resume < r.head {
-		r.resume = step(r, at(r, r.resume), r.resume)
+func receive(r *region, control uintptr) uint64 {
+	const size = unsafe.Sizeof(r.message)
+	n, _, _ := syscall.RawSyscall6(syscall.SYS_RECVFROM, control, uintptr(unsafe.Pointer(&r.message)), size, 0, 0, 0)
+	if n != size {
+		exit(0)
 	}
-	n, _, _ := syscall.RawSyscall6(syscall.SYS_RECVFROM, control, uintptr(unsafe.Pointer(&r.message)), 1, 0, 0, 0)
-	return n
+	return *(*uint64)(unsafe.Pointer(&r.message))
 }
 
 // settle gives this process the processors of the program again. Those that its

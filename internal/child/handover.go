@@ -1,8 +1,6 @@
 package child
 
 import (
-	"bytes"
-	"slices"
 	"sync/atomic"
 	"syscall"
 	"unsafe"
@@ -38,30 +36,48 @@ func (img *image) suits(p *program.Program, flags uint64) bool {
 // begun is the image of the process that has begun.
 var begun atomic.Pointer[image]
 
-// Begin has a process that was made ahead run the first steps of a program while
-// the others are still added; Start goes on with it. The steps must stay as they
-// are; none of them clones, waits for anybody, or depends on Options. Without such a
-// process, or one that has these namespaces, it does nothing.
+// batch is how many steps are worth a message.
+const batch = 24
+
+// Begin has a process that was made ahead run the steps that p has so far, while
+// others are still added; it may be called again when there are more. Start goes on
+// with it. The steps must stay as they are, and none may wait for anybody. What needs
+// Options, or clones, is left to Start, with all that follows. Without such a process,
+// or one that has these namespaces, Begin does nothing.
 func Begin(p *program.Program, flags uint64) {
-	img := claim()
+	img := begun.Load()
 	if img == nil {
+		if img = claim(); img == nil {
+			return
+		}
+		img.clear()
+		img.prepare()
+		img.begins = p
+		begun.Store(img)
+	}
+	if img.begins != p || img.steps > 0 && len(p.Steps)-img.steps < batch || !img.suits(p, flags) || !early(p, img.steps) {
 		return
 	}
-	if !img.suits(p, flags) {
-		img.drop()
-		return
-	}
-	r := img.region
-	img.clear()
 	img.load(p)
-	img.text, img.relocs = bytes.Clone(p.Data), slices.Clone(p.Relocs)
-	img.prepare()
-	r.head = uint64(len(p.Steps))
-	if img.moves || r.cloneFlags != 0 || img.wake() != nil {
-		img.drop()
-		return
+	img.text = append(img.text, p.Data[len(img.text):]...)
+	img.relocs = append(img.relocs, p.Relocs[len(img.relocs):]...)
+	img.wake(uint64(img.steps)) // Start will find out
+}
+
+// early reports whether steps need nothing that only Start knows.
+func early(p *program.Program, from int) bool {
+	for i := range p.Steps[from:] {
+		s := &p.Steps[from+i]
+		if s.Fork || s.Move {
+			return false
+		}
+		for _, a := range s.Args {
+			if r := program.Reg(a.Value); a.Kind == program.Content && r >= RegFiles && p.Given[r] != "" {
+				return false
+			}
+		}
 	}
-	begun.Store(img)
+	return true
 }
 
 // prepare gives a program the registers that do not depend on Options.
@@ -75,10 +91,10 @@ func (img *image) prepare() {
 	img.closing = len(closing)
 }
 
-// wake has the process go on.
-func (img *image) wake() error {
-	r := img.region
-	_, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, uintptr(r.pair[0]), uintptr(unsafe.Pointer(&r.end)), 1, msgNoSignal, 0, 0)
+// wake has the process go on, up to a step.
+func (img *image) wake(head uint64) error {
+	const size = unsafe.Sizeof(head)
+	_, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, uintptr(img.region.pair[0]), uintptr(unsafe.Pointer(&head)), size, msgNoSignal, 0, 0)
 	if errno != 0 {
 		return errno
 	}
@@ -88,17 +104,17 @@ func (img *image) wake() error {
 // handOver gives p to the process that was made ahead. It returns nil when there
 // is none, or none that a clone would be equal to.
 func handOver(p *program.Program, o Options) *Process {
-	img := begun.Swap(nil)
+	img := begun.Load()
 	if img == nil {
 		if img = claim(); img == nil {
 			return nil
 		}
 		img.clear()
-	} else if img.closing != len(closing) || !img.agrees(p) {
-		img.drop()
+		img.prepare()
+	} else if img.begins != p || !begun.CompareAndSwap(img, nil) {
 		return nil
 	}
-	if !o.Inherited || o.CgroupFD > 0 || !img.suits(p, o.Flags) {
+	if !o.Inherited || o.CgroupFD > 0 || img.closing != len(closing) || !img.suits(p, o.Flags) || !img.agrees(p) {
 		img.drop()
 		return nil
 	}
@@ -108,11 +124,8 @@ func handOver(p *program.Program, o Options) *Process {
 		img.drop()
 		return nil
 	}
-	if r.head == 0 {
-		img.prepare()
-	}
 	img.set(o)
-	err := img.wake()
+	err := img.wake(whole)
 	waitFor(int(r.splitter))
 	if r.aheadPID <= 0 || err != nil {
 		img.drop() // a clone will say why there are no namespaces

@@ -18,12 +18,14 @@ type image struct {
 	static bool // the memory stays
 	moves  bool // the first process hands over to another one
 
-	dataAt int             // where the data begins, behind the region; the steps come before
-	steps  int             // that are loaded
-	relocs []program.Reloc // that were loaded first
-	text   []byte          // the data that was loaded first, which the steps may change
+	dataAt int // where the data begins, behind the region; the steps come before
+	steps  int // that are loaded
 
-	closing int // of a process that was made ahead: how many descriptors it closes
+	// Of a process that was made ahead.
+	begins  *program.Program // that it has begun
+	relocs  []program.Reloc  // that were loaded
+	text    []byte           // data that was loaded, which the steps may have changed since
+	closing int              // how many descriptors it closes
 }
 
 // newImage maps the memory for a program of the given size.

@@ -51,7 +51,6 @@ type region struct {
 	affinity   uintptr   // how long the masks of processors are in bytes, 0: there are none
 	all        [256]byte // that the program may use
 	others     [256]byte // all but the one that it ran on
-	head       uint64    // so many steps it runs before the others are there; 0: none
 	closing    [16]int32 // 1 + descriptors that became close-on-exec since
 
 	// Work space of the reaper.

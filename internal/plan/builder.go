@@ -18,6 +18,10 @@ type Builder struct {
 	texts map[string]uint64
 	From  string // the entry of a Spec that steps are added for
 
+	// Begin, if there is one, may have the child begin with what was added so far. It is
+	// called where all steps are as they stay.
+	Begin func()
+
 	// Control holds the control socket in the process of the command, where
 	// something is sent from there.
 	Control program.Reg
