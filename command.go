@@ -39,6 +39,11 @@ type Cmd struct {
 	// Files are open inside under the numbers that are their keys, from 3 up.
 	Files map[int]*os.File
 
+	// Planned is called once the plan is made, before anything is done that lasts. An
+	// error gives the run up. What it takes often costs no time: a process that was
+	// made ahead builds the sandbox meanwhile.
+	Planned func() error
+
 	// Created is called when the first process is in its namespaces and has done
 	// nothing yet; it waits meanwhile. An error gives the run up. The pid is that
 	// of the process that stays, or of the command where that is process 1.

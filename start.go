@@ -56,6 +56,11 @@ func (c *Cmd) Start() error {
 	if err := c.compile(facts); err != nil {
 		return c.abandon(err)
 	}
+	if c.Planned != nil {
+		if err := c.Planned(); err != nil {
+			return c.abandon(err)
+		}
+	}
 	return c.carryOut()
 }
 
@@ -78,10 +83,10 @@ func (c *Cmd) compile(f host.Facts) (err error) {
 		c.plan, err = spec.CompileEnter(c.Spec, f, io, c.enter.program.Mappings)
 		return err
 	}
-	if c.Started != nil {
+	c.plan, err = Compile(c.Spec, f, io)
+	if err == nil && c.Started != nil {
 		c.instance = &Instance{Spec: c.Spec.ForEntering(f)}
 	}
-	c.plan, err = Compile(c.Spec, f, io)
 	return err
 }
 

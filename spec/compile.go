@@ -67,12 +67,10 @@ func newCompiler(s Spec, f host.Facts, io Streams, targets, handed []int) *compi
 	c.context.Terminal = s.wantsTerminal(io)
 	c.setup = process.Setup{
 		Command: s.Command, Inherit: s.Inherit, Limits: s.Limits.Limits, Targets: targets, Terminals: terminals(s, io),
-		Shell: c.context.Shell, Workdir: s.workdir(f, c.context),
-		SharedPID: s.Namespaces.PID == namespaces.Share, NewTime: s.Namespaces.NewTime(), ArgumentPages: f.ArgumentPages, OpenFiles: f.OpenFiles,
+		Shell: c.context.Shell, SharedPID: s.Namespaces.PID == namespaces.Share, NewTime: s.Namespaces.NewTime(), ArgumentPages: f.ArgumentPages, OpenFiles: f.OpenFiles,
 		NoKeys: s.Security.Seccomp.NoKeys(), Reports: s.reportsDenials(), Enterable: io.Enterable,
 	}
 	c.setup.Program = f.Program
-	c.setup.Environ = s.environ(f, c.context, c.setup.Workdir)
 	return c
 }
 
@@ -163,6 +161,8 @@ func (c *compiler) compile() (*plan.Plan, error) {
 
 // command appends what the command's own process does, and ends the plan.
 func (c *compiler) command() (*plan.Plan, error) {
+	c.setup.Workdir = c.workdir(c.facts, c.context)
+	c.setup.Environ = c.environ(c.facts, c.context, c.setup.Workdir)
 	env := c.setup.PlanExec(c.p)
 	if c.landlocked() {
 		wall := c.Wall(c.facts, c.context, c.streams)

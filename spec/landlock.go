@@ -34,13 +34,18 @@ func (s Spec) Wall(f host.Facts, c mounts.Context, io Streams) landlock.Wall {
 	if s.Rootfs.Writable || s.Rootfs.Overlay == mounts.OverlayDiscard || s.Rootfs.Overlay == mounts.OverlayKeep {
 		root.Access = landlock.All
 	}
-	w.Rules = append(w.Rules, root)
+	w.Rules = []landlock.Rule{root}
+	add := func(r landlock.Rule) {
+		if r.Access&^root.Access != 0 { // a rule holds for all that is below
+			w.Rules = append(w.Rules, r)
+		}
+	}
 	for _, m := range s.table().Resolve(f, c) {
 		if access := accessOf(m); access != 0 {
-			w.Rules = append(w.Rules, landlock.Rule{Path: m.Target, Access: access, Dir: m.Type != mounts.Bind && m.Type != mounts.DevBind && m.Type != mounts.Remount})
+			add(landlock.Rule{Path: m.Target, Access: access, Dir: m.Type != mounts.Bind && m.Type != mounts.DevBind && m.Type != mounts.Remount})
 		}
 		if m.Type == mounts.Dev {
-			w.Rules = append(w.Rules, landlock.Rule{Path: path.Join(m.Target, "shm"), Access: landlock.All, Dir: true})
+			add(landlock.Rule{Path: path.Join(m.Target, "shm"), Access: landlock.All, Dir: true})
 		}
 	}
 	w.Open = openAgain(s, io)

@@ -26,13 +26,16 @@ func (v *runVerb) start(s *sandbox, cmd *snug.Cmd, std streams) (*snug.Result, e
 			fmt.Fprintln(std.err, "snug: note: the kernel refuses overlayfs here, and fuse-overlayfs cannot be had: a copy of the image stands in for it")
 		}
 	}
+	if err := v.settled(std); err != nil {
+		return nil, err
+	}
 	s.Spec.Rootfs.Driver = mounts.DriverCopy
 	drop, err := v.copyImage(s, std)
 	if err != nil {
 		return nil, err
 	}
 	defer drop()
-	again := &snug.Cmd{Spec: s.Spec, Stdin: cmd.Stdin, Stdout: cmd.Stdout, Stderr: cmd.Stderr, Files: cmd.Files, Delegate: cmd.Delegate}
+	again := &snug.Cmd{Spec: s.Spec, Stdin: cmd.Stdin, Stdout: cmd.Stdout, Stderr: cmd.Stderr, Files: cmd.Files, Delegate: cmd.Delegate, Planned: cmd.Planned}
 	if cmd.Started != nil {
 		again.Started = func(i snug.Instance) {
 			cmd.Spec = again.Spec // what was looked up is in the record, too

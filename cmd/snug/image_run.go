@@ -54,20 +54,27 @@ func (v *runVerb) provide(s *sandbox, std streams) error {
 		return err
 	}
 	v.image = image
-	if image.Settled() != nil {
-		check := quiet
-		check.word, check.quiet = "verify", true
-		if err := failed(check.work(std), "image "+ref, "is damaged"); err != nil {
-			return err
-		}
-	}
 	ids := spec.ChooseIDs(s.Spec.Identity.Map, image)
-	if image.Has(ids) || s.Spec.Identity.Map == "" && (image.Has(images.Range) || image.Has(images.Single)) {
-		return nil
+	fits := image.Has(ids) || s.Spec.Identity.Map == "" && (image.Has(images.Range) || image.Has(images.Single))
+	if fits && s.Spec.Rootfs.Name == "" {
+		return nil // to be settled, it has time until the sandbox is built
+	}
+	if err := v.settled(std); err != nil || fits {
+		return err
 	}
 	convert := quiet
 	convert.word = "convert"
 	return failed(convert.inSandbox(std, ids, nil), "image "+ref, "could not be unpacked for other ids")
+}
+
+// settled has an image checked whose layers may not be complete.
+func (v *runVerb) settled(std streams) error {
+	if v.image == nil || v.image.Settled() == nil {
+		return nil
+	}
+	std.in, std.out = nil, std.err
+	check := imageVerb{word: "verify", args: []string{v.image.Ref}, quiet: true}
+	return failed(check.work(std), "image "+v.image.Ref, "is damaged")
 }
 
 // failed is the error of a helper that has told what happened itself.

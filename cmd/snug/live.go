@@ -19,36 +19,39 @@ import (
 	"github.com/snug-sandbox/snug/internal/running"
 )
 
-// register takes the name of a run, and has its record written when the command
-// was started. The function that it returns ends both.
-func (v *runVerb) register(cmd *snug.Cmd, std streams) (end func(), err error) {
+// runName is the name that a run asks for.
+func (v *runVerb) runName(s snug.Spec) (string, error) {
 	name := v.name
-	if v.lock != nil {
-		v.published(cmd, v.lock, std)
-		return func() {}, nil
-	}
 	if !v.named {
-		profile := strings.TrimSuffix(filepath.Base(cmd.Spec.Name), ".toml")
+		profile := strings.TrimSuffix(filepath.Base(s.Name), ".toml")
 		name = running.NameOf(profile, strconv.Itoa(os.Getpid()))
 	}
 	if !running.ValidName(name) {
-		return nil, badName(name)
+		return "", badName(name)
+	}
+	return name, nil
+}
+
+// reserve takes the name of a run, unless it is taken already.
+func (v *runVerb) reserve(name string, std streams) error {
+	if v.lock != nil {
+		return nil
 	}
 	lock, err := running.Reserve(name)
 	switch {
 	case errors.Is(err, running.ErrInUse):
-		return nil, &problem.Problem{What: "--name " + name, Why: "a sandbox of this name runs", Err: err, Fix: "choose another name, or end that one: snug kill " + name}
+		return &problem.Problem{What: "--name " + name, Why: "a sandbox of this name runs", Err: err, Fix: "choose another name, or end that one: snug kill " + name}
 	case err != nil:
 		// The command can run all the same; only who gave a name will look for it.
 		v.unfound(std, err)
-		return func() {}, nil
+		return nil
 	}
-	v.published(cmd, lock, std)
-	return lock.Release, nil
+	v.lock = lock
+	return nil
 }
 
-// published has the record written once the command was started.
-func (v *runVerb) published(cmd *snug.Cmd, lock *running.Lock, std streams) {
+// publishes has the record written once the command was started.
+func (v *runVerb) publishes(cmd *snug.Cmd, std streams) {
 	cmd.Started = func(i snug.Instance) {
 		started := time.Now()
 		if i.Spec.Network.PublishAll && !v.quiet {
@@ -56,7 +59,9 @@ func (v *runVerb) published(cmd *snug.Cmd, lock *running.Lock, std streams) {
 				fmt.Fprintln(std.err, "snug: note: published", port)
 			}
 		}
-		time.AfterFunc(publishAfter, func() { v.unfound(std, publish(lock, cmd, i, started, v.record)) })
+		if v.lock != nil {
+			time.AfterFunc(publishAfter, func() { v.unfound(std, publish(v.lock, cmd, i, started, v.record)) })
+		}
 	}
 }
 

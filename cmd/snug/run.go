@@ -138,6 +138,13 @@ func (v *runVerb) run(std streams) (*snug.Result, error) {
 		return v.join(l, s, std, err)
 	}
 	defer func() { v.lock.Release() }()
+	name, err := v.runName(s.Spec)
+	if err == nil && v.named {
+		err = v.reserve(name, std)
+	}
+	if err != nil {
+		return nil, err
+	}
 	session, err := v.open(s, std)
 	if err != nil {
 		return nil, s.blame(err)
@@ -162,13 +169,19 @@ func (v *runVerb) run(std streams) (*snug.Result, error) {
 	if !v.quiet && !v.json {
 		cmd.Refused = func(c network.Contact) { tellRefused(std.err, c) }
 	}
-	end, err := v.register(cmd, std)
-	if err != nil {
-		return nil, err
+	var unfit error
+	cmd.Planned = func() error {
+		if unfit = v.settled(std); unfit == nil {
+			unfit = v.reserve(name, std)
+		}
+		return unfit
 	}
-	defer end()
+	v.publishes(cmd, std)
 	session.follow(cmd)
 	result, err := v.start(s, cmd, std)
+	if unfit != nil {
+		return nil, s.blame(unfit)
+	}
 	if result != nil {
 		result.Notes = append(append([]string{}, v.notes...), result.Notes...)
 		v.reached = reached(s.Spec, result)
