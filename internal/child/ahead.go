@@ -139,9 +139,6 @@ func processor(r *region) uint32 {
 func await(r *region) {
 	control, supervisor := uintptr(r.pair[1]), uintptr(r.pair[0])
 	syscall.RawSyscall6(syscall.SYS_DUP3, control, supervisor, syscall.O_CLOEXEC, 0, 0, 0)
-	if r.affinity != 0 {
-		settle(r)
-	}
 	if r.aheadFlags&syscall.CLONE_NEWNET != 0 {
 		loopback(r)
 	}
@@ -157,6 +154,9 @@ func await(r *region) {
 		for r.resume < head {
 			r.resume = step(r, at(r, r.resume), r.resume)
 		}
+	}
+	if r.affinity != 0 {
+		settle(r)
 	}
 	run(r)
 }

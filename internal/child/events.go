@@ -127,6 +127,10 @@ func receivedFiles(oob []byte) []int {
 // Release lets a child at a barrier go on.
 func (p *Process) Release() { p.send(0, 0) }
 
+// Outlive has the process that stays end after the caller, which ends as soon as it
+// hears of Done.
+func (p *Process) Outlive() { p.image.region.outlives = 1 }
+
 // Signal sends sig to the command, or to its process group.
 func (p *Process) Signal(sig syscall.Signal, group bool) {
 	op := uint8(opSignal)

@@ -210,6 +210,7 @@ func finish(r *region) {
 		if errno != 0 {
 			syscall.RawSyscall6(syscall.SYS_GETRUSAGE, rusageChildren, uintptr(unsafe.Pointer(&r.outcome.total)), 0, 0, 0, 0)
 			tell(r, msgDone, 0)
+			outlive(r)
 			exit(0)
 		}
 		if int64(pid) == r.command && r.ended == 0 {
@@ -220,6 +221,21 @@ func finish(r *region) {
 			r.outcome.left++
 		}
 	}
+}
+
+// outlive waits for the end of a supervisor that is about to end, for a moment: what the
+// kernel has to do for the end of this process and its namespaces would be in its way.
+//
+//go:nosplit
+//go:norace
+//go:noinline
+func outlive(r *region) {
+	if r.outlives == 0 || r.polls[0].fd < 0 {
+		return
+	}
+	r.polls[0].events = 0 // nothing but the other end's
+	r.idle.Sec, r.idle.Nsec = 0, 20e6
+	syscall.RawSyscall6(syscall.SYS_PPOLL, uintptr(unsafe.Pointer(&r.polls)), 1, uintptr(unsafe.Pointer(&r.idle)), 0, 0, 0)
 }
 
 // killListed kills the processes in the list of our children: those of the
