@@ -167,9 +167,25 @@ func (b *builder) protect(proc program.Reg, at string) {
 	}
 	for _, p := range ReadonlyPaths {
 		if !lifted(b.table.Masking.Unmask, p.Path) {
-			b.coverPath("make "+at+"/"+p.Path+" read-only", proc, p.Path, proc, p.Path)
+			b.protectPath("make "+at+"/"+p.Path+" read-only", proc, p.Path)
 		}
 	}
+}
+
+// protectPath makes what is at a path below dir read-only, if there is such a path.
+func (b *builder) protectPath(label string, dir program.Reg, path string) {
+	tree := b.Do(label, plan.OpenTree, plan.Reg(dir), b.Text(path), treeFlags(unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE|unix.AT_SYMLINK_NOFOLLOW)).
+		Accept(syscall.ENOENT)
+	fd := tree.Keep("tree")
+	b.Do(label, plan.MountSetattr, plan.Reg(fd), b.Text(""), atFlags(unix.AT_EMPTY_PATH|unix.AT_RECURSIVE), b.protection(), plan.Num(attrSize))
+	b.Do(label, plan.MoveMount, plan.Reg(fd), b.Text(""), plan.Reg(dir), b.Text(path), moveFlags(unix.MOVE_MOUNT_F_EMPTY_PATH))
+	b.Close(fd)
+	tree.ElseHere()
+}
+
+// protection makes what covers a part of a file system read-only.
+func (b *builder) protection() program.Arg {
+	return b.attr(unix.MOUNT_ATTR_RDONLY|unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NOEXEC, 0, 0)
 }
 
 // coverPath mounts from/source read-only on top of to/target, unless there is
@@ -180,8 +196,7 @@ func (b *builder) coverPath(label string, from program.Reg, source string, to pr
 		Accept(syscall.ENOENT)
 	spot := find.Keep("target")
 	fd := b.Do(label, plan.OpenTree, plan.Reg(from), b.Text(source), treeFlags(unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)).Keep("tree")
-	b.Do(label, plan.MountSetattr, plan.Reg(fd), b.Text(""), atFlags(unix.AT_EMPTY_PATH|unix.AT_RECURSIVE),
-		b.attr(unix.MOUNT_ATTR_RDONLY|unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NOEXEC, 0, 0), plan.Num(attrSize))
+	b.Do(label, plan.MountSetattr, plan.Reg(fd), b.Text(""), atFlags(unix.AT_EMPTY_PATH|unix.AT_RECURSIVE), b.protection(), plan.Num(attrSize))
 	b.Do(label, plan.MoveMount, plan.Reg(fd), b.Text(""), plan.Reg(spot), b.Text(""), moveFlags(unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH))
 	b.Close(fd)
 	b.Close(spot)

@@ -207,7 +207,7 @@ func (b *builder) protectWritable(proc program.Reg, at string) {
 	for _, name := range []string{"sys", "sysrq-trigger", "irq", "bus"} {
 		writable := b.Do("look whether "+at+"/"+name+" is writable", plan.Faccessat, plan.Reg(proc), b.Text(name), plan.Num(unix.W_OK)).
 			Accept(syscall.EACCES, syscall.ENOENT, syscall.EROFS, syscall.EPERM)
-		b.coverPath("make "+at+"/"+name+" read-only", proc, name, proc, name)
+		b.protectPath("make "+at+"/"+name+" read-only", proc, name)
 		writable.ElseHere()
 	}
 }

@@ -75,7 +75,10 @@ func reap(r *region) {
 			syscall.RawSyscall6(syscall.SYS_READ, SignalFD, uintptr(unsafe.Pointer(&r.buffer)), 128, 0, 0, 0)
 		}
 		none := collect(r)
-		if r.ended != 0 && (r.linger|r.remain == 0 || none) {
+		if r.ended != 0 && none {
+			leave(r) // to kill(2) all of a namespace is to look at every process there is
+		}
+		if r.ended != 0 && r.linger|r.remain == 0 {
 			finish(r)
 		}
 	}
@@ -208,10 +211,7 @@ func finish(r *region) {
 		pid, _, errno := syscall.RawSyscall6(syscall.SYS_WAIT4, ^uintptr(0), uintptr(unsafe.Pointer(&r.status)),
 			wAll, uintptr(unsafe.Pointer(&r.usage)), 0, 0)
 		if errno != 0 {
-			syscall.RawSyscall6(syscall.SYS_GETRUSAGE, rusageChildren, uintptr(unsafe.Pointer(&r.outcome.total)), 0, 0, 0, 0)
-			tell(r, msgDone, 0)
-			outlive(r)
-			exit(0)
+			leave(r)
 		}
 		if int64(pid) == r.command && r.ended == 0 {
 			record(r)
@@ -221,6 +221,18 @@ func finish(r *region) {
 			r.outcome.left++
 		}
 	}
+}
+
+// leave ends this process, the last one.
+//
+//go:nosplit
+//go:norace
+//go:noinline
+func leave(r *region) {
+	syscall.RawSyscall6(syscall.SYS_GETRUSAGE, rusageChildren, uintptr(unsafe.Pointer(&r.outcome.total)), 0, 0, 0, 0)
+	tell(r, msgDone, 0)
+	outlive(r)
+	exit(0)
 }
 
 // outlive waits for the end of a supervisor that is about to end, for a moment: what the

@@ -208,12 +208,20 @@ func (b *Builder) Err() error {
 	return b.Program.Check()
 }
 
-// Barrier has the child wait until the parent has done a.
+// Barrier has the child wait until the parent has done a. Where it need not be asked
+// to, it may have done so already: then it is not woken to hear of it.
 func (b *Builder) Barrier(a Action) {
-	msg := b.Bytes([]byte{child.MsgBarrier, byte(len(b.Barriers))})
+	msg, answer := b.Bytes([]byte{child.MsgBarrier, byte(len(b.Barriers))}), b.Space(8)
 	b.Barriers = append(b.Barriers, a)
+	var done Step
+	if !a.Awaited() {
+		done = b.Do(a.Label+", if it is not done", Recvfrom, Reg(child.RegControl), answer, Num(8), Num(unix.MSG_DONTWAIT), Num(0), Num(0)).Min(1).Accept(unix.EAGAIN)
+	}
 	b.Do("tell the parent to "+a.Label, Sendto, Reg(child.RegControl), msg, Num(2), Num(0), Num(0), Num(0)).Min(2)
-	b.Do(a.Label, Recvfrom, Reg(child.RegControl), b.Space(8), Num(8), Num(0), Num(0), Num(0)).Min(1)
+	b.Do(a.Label, Recvfrom, Reg(child.RegControl), answer, Num(8), Num(0), Num(0), Num(0)).Min(1)
+	if !a.Awaited() {
+		done.ThenHere()
+	}
 }
 
 // BarrierWith is Barrier for an action that needs a descriptor of the child's. It
