@@ -253,6 +253,9 @@ func (c *Cmd) anticipate(p *child.Process) {
 	c.lookInto(p.PID)
 	c.passed = true
 	p.Release()
+	if !c.plan.Terminal && c.plan.Listener == nil {
+		p.Quiet()
+	}
 }
 
 // attend does the parent's part of the plan until the command was executed;

@@ -57,7 +57,8 @@ func (b *builder) prepareUnknown(r Resolved, label string, s spot) spot {
 	case b.table.Ordered:
 		b.makeOnTheWay(label, r, s)
 	case s.in.creates:
-		b.makeInOverlay(label, r, s)
+		s.dir, s.path = b.makeInOverlay(label, r, s), ""
+		return s
 	}
 	open := b.Do(label, plan.Openat2, plan.Reg(b.root), b.Text(relative(s.at)),
 		b.how(unix.O_PATH, unix.RESOLVE_IN_ROOT|unix.RESOLVE_NO_MAGICLINKS), plan.Num(openHowSize)).Help(targetHelp)
@@ -90,12 +91,12 @@ func (b *builder) needed(r Resolved) bool {
 }
 
 // makeInOverlay makes the directories up to the spot, itself included, in the
-// overlay that holds it. Each is looked up inside of the overlay's root, and
-// never through another mount, so that a link in the layers leads nowhere else.
-func (b *builder) makeInOverlay(label string, r Resolved, s spot) {
-	b.makeMissing(label, r, way{
+// overlay that holds it, and opens it. Each is looked up inside of the overlay's root,
+// and never through another mount, so that a link in the layers leads nowhere else.
+func (b *builder) makeInOverlay(label string, r Resolved, s spot) program.Reg {
+	return b.makeMissing(label, r, way{
 		dir: plan.Reg(s.in.dir), resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_XDEV | unix.RESOLVE_NO_MAGICLINKS,
-		names: split(strings.TrimPrefix(s.at, s.in.at)), perm: 0o755,
+		names: split(strings.TrimPrefix(s.at, s.in.at)), perm: 0o755, open: true,
 	})
 }
 
@@ -107,20 +108,31 @@ type way struct {
 	names   []string
 	known   int
 	perm    units.FileMode
+	open    bool // the spot is to be opened
 }
 
-func (b *builder) makeMissing(label string, r Resolved, w way) {
+// makeMissing makes what is missing on a way. The register holds the spot, where that
+// is to be opened.
+func (b *builder) makeMissing(label string, r Resolved, w way) (spot program.Reg) {
 	for i := w.known; i < len(w.names); i++ {
 		last := i == len(w.names)-1
 		say := label
 		if !last {
 			say = b.above(label)
 		}
-		found := b.Do(say, plan.Openat2, w.dir, b.Text(strings.Join(w.names[:i+1], "/")), b.how(unix.O_PATH, w.resolve), plan.Num(openHowSize)).
-			Accept(syscall.ENOENT).Help(targetHelp)
-		reg := found.Keep("part")
-		closed := b.Do("close part", plan.Close, plan.Reg(reg))
-		found.ElseHere()
+		look := func() plan.Step {
+			return b.Do(say, plan.Openat2, w.dir, b.Text(strings.Join(w.names[:i+1], "/")), b.how(unix.O_PATH, w.resolve), plan.Num(openHowSize)).Help(targetHelp)
+		}
+		found := look().Accept(syscall.ENOENT)
+		there, name := found, "target"
+		if !last || !w.open {
+			name = "part"
+		}
+		reg := found.Keep(name)
+		if name == "part" {
+			there = b.Do("close part", plan.Close, plan.Reg(reg))
+			found.ElseHere()
+		}
 		above := path.Join(w.names[:i]...)
 		if above == "" {
 			above = "."
@@ -132,9 +144,15 @@ func (b *builder) makeMissing(label string, r Resolved, w way) {
 			b.Do(say, plan.Mkdirat, plan.Reg(reg), b.Text(w.names[i]), plan.Octal(uint32(w.perm)))
 		}
 		b.Do("close part", plan.Close, plan.Reg(reg))
-		closed.ThenHere()
+		if last && w.open {
+			look().Into(reg)
+			there.ThenHere()
+			return reg
+		}
+		there.ThenHere()
 		b.Free(reg)
 	}
+	return 0
 }
 
 // Above is the end of the labels of what is done for the directories above the

@@ -49,6 +49,7 @@ type Process struct {
 	fd      uintptr  // the control socket, which does not block
 	control *os.File // the same, once Go's poller waits for it
 	image   *image
+	quiet   bool
 
 	mu     sync.Mutex // guards closed
 	closed bool       // control is
