@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/snug-sandbox/snug/internal/problem"
 )
 
@@ -25,16 +23,8 @@ const settleAfter = time.Minute
 
 // bootID names this boot (random(4)).
 func bootID() string {
-	// Not by package os, which would have procfs watched by epoll(7): this is on the way
-	// to each start from an image.
-	fd, err := unix.Open("/proc/sys/kernel/random/boot_id", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return ""
-	}
-	defer unix.Close(fd)
-	var text [64]byte
-	n, _ := unix.Read(fd, text[:])
-	return strings.TrimSpace(string(text[:max(n, 0)]))
+	text, _ := read("/proc/sys/kernel/random/boot_id")
+	return strings.TrimSpace(string(text))
 }
 
 func (s *Store) markFresh(id, boot string) error {
@@ -50,7 +40,7 @@ func (s *Store) suspect(id string) bool {
 // freshIn returns the boot that a layer was written in, if it may not be on the
 // disk. A file that is empty lost what it held with the power.
 func (s *Store) freshIn(id string) (boot string, fresh bool) {
-	text, err := os.ReadFile(s.path("fresh", id))
+	text, err := read(s.path("fresh", id))
 	return strings.TrimSpace(string(text)), err == nil
 }
 

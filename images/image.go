@@ -97,7 +97,7 @@ func (s *Store) blobPath(digest string) string {
 
 // Blob returns a manifest or configuration, checked against its digest.
 func (s *Store) Blob(digest string) ([]byte, error) {
-	f, err := os.Open(s.blobPath(digest))
+	f, err := open(s.blobPath(digest), unix.O_RDONLY)
 	if err != nil {
 		return nil, err
 	}
@@ -164,7 +164,7 @@ func (s *Store) Use(ref string) (*Image, error) {
 }
 
 func (s *Store) use(ref, digest string) (*Image, error) {
-	f, err := os.Open(s.blobPath(digest))
+	f, err := open(s.blobPath(digest), unix.O_RDONLY)
 	if err != nil {
 		return nil, err
 	}
@@ -236,7 +236,7 @@ func (i *Image) Layers(ids IDs) ([]string, error) {
 // Look reads an image by its digest, without a mark of use and without keeping
 // it from being removed.
 func (s *Store) Look(digest string) (*Image, error) {
-	f, err := os.Open(s.blobPath(digest))
+	f, err := open(s.blobPath(digest), unix.O_RDONLY)
 	if err != nil {
 		return nil, err
 	}

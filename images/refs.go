@@ -106,7 +106,7 @@ func (s *Store) Refs() ([]Ref, error) {
 }
 
 func (s *Store) readRef(ref string) (string, error) {
-	text, err := os.ReadFile(s.refPath(ref))
+	text, err := read(s.refPath(ref))
 	if err != nil {
 		return "", err
 	}

@@ -101,7 +101,7 @@ func (s *Store) private() error {
 // lock takes the store's lock. Shared, nothing is removed meanwhile; exclusive,
 // nothing is added.
 func (s *Store) lock(how int) (*os.File, error) {
-	f, err := os.OpenFile(s.path("lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := open(s.path("lock"), unix.O_RDWR|unix.O_CREAT)
 	if err != nil {
 		return nil, err
 	}

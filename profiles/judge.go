@@ -2,6 +2,7 @@ package profiles
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/snug-sandbox/snug/internal/problem"
@@ -10,9 +11,13 @@ import (
 
 // judge asks the packages that a Spec is made of whether it makes sense as a
 // whole: one profile may set what does not go with what another set. The key
-// that they name is where the blame goes.
+// that they name is where the blame goes. Those that are built in are sure to make
+// sense, whatever the machine: each start would take time to find that out again.
 func (l *loader) judge(s *spec.Spec) {
 	tidy(s)
+	if !slices.ContainsFunc(l.files, func(f *file) bool { return f.dir != "" }) {
+		return
+	}
 	whole := *s
 	if !whole.Rootfs.HasTree() && whole.Rootfs.Base == "" && whole.Rootfs.Overlay != "" {
 		// The directory under the overlay may come from the command line: a
