@@ -169,7 +169,7 @@ func (c *Cmd) launch() error {
 	}
 	c.anticipate(p)
 	c.settles = c.mustSettle() // asked while the child has its own work
-	if c.last && !c.settles {
+	if !c.settles {
 		p.Outlive()
 	}
 	err = c.attend(p)

@@ -170,7 +170,7 @@ func (c *Cmd) await() (child.Outcome, error) {
 		case child.Ended:
 			if c.plan.Remain {
 				outcome := p.Outcome()
-				c.leave(p)
+				c.leave(p.Wait)
 				return outcome, nil
 			}
 		case child.Done:
@@ -179,7 +179,7 @@ func (c *Cmd) await() (child.Outcome, error) {
 				return p.Wait()
 			}
 			outcome := p.Outcome()
-			c.leave(p)
+			c.leave(p.Dismiss)
 			return outcome, nil
 		case child.Gone:
 			c.held.close()
@@ -190,9 +190,9 @@ func (c *Cmd) await() (child.Outcome, error) {
 
 // leave has the process that stays waited for once it ends. A process that ends
 // itself leaves that to whoever inherits its children.
-func (c *Cmd) leave(p *child.Process) {
+func (c *Cmd) leave(wait func() (child.Outcome, error)) {
 	if !c.last {
-		go p.Wait()
+		go wait()
 	}
 }
 

@@ -135,9 +135,16 @@ func (p *Process) Quiet() { p.quiet = true }
 // Release lets a child at a barrier go on.
 func (p *Process) Release() { p.send(0, 0) }
 
-// Outlive has the process that stays end after the caller, which ends as soon as it
-// hears of Done.
+// Outlive has the process that stays wait, once it has said Done, for Dismiss or the end
+// of the caller, though not for long. What the kernel does to give the namespaces back
+// would be in the caller's way.
 func (p *Process) Outlive() { p.image.region.outlives = 1 }
+
+// Dismiss is Wait after Done.
+func (p *Process) Dismiss() (Outcome, error) {
+	syscall.Shutdown(int(p.fd), syscall.SHUT_WR)
+	return p.Wait()
+}
 
 // Signal sends sig to the command, or to its process group.
 func (p *Process) Signal(sig syscall.Signal, group bool) {

@@ -238,8 +238,7 @@ func leave(r *region) {
 	exit(0)
 }
 
-// outlive waits for the end of a supervisor that is about to end, for a moment: what the
-// kernel has to do for the end of this process and its namespaces would be in its way.
+// outlive waits for a supervisor that has other things to do first, for a moment.
 //
 //go:nosplit
 //go:norace
@@ -248,7 +247,7 @@ func outlive(r *region) {
 	if r.outlives == 0 || r.polls[0].fd < 0 {
 		return
 	}
-	r.polls[0].events = 0 // nothing but the other end's
+	r.polls[0].events = pollReadHangUp
 	r.idle.Sec, r.idle.Nsec = 0, 20e6
 	syscall.RawSyscall6(syscall.SYS_PPOLL, uintptr(unsafe.Pointer(&r.polls)), 1, uintptr(unsafe.Pointer(&r.idle)), 0, 0, 0)
 }

@@ -56,7 +56,7 @@ type region struct {
 	// Work space of the reaper.
 	linger     uint64
 	remain     uint64           // live on without the supervisor
-	outlives   uint64           // end after the supervisor, which is about to when all is done
+	outlives   uint64           // wait for the supervisor when all is done
 	idle       syscall.Timespec // until the supervisor is told that the command runs on; 0: it is not
 	killer     uint64           // one of the kill… constants
 	namespaces uint64           // descriptor of /proc/self/ns, 0: none
