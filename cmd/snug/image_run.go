@@ -32,6 +32,9 @@ func (v *runVerb) provide(s *sandbox, std streams) error {
 	if ref == "" {
 		return nil
 	}
+	if err := s.Spec.Validate(); err != nil {
+		return s.blame(err)
+	}
 	store, err := images.Open("")
 	if err != nil {
 		return err
@@ -40,9 +43,6 @@ func (v *runVerb) provide(s *sandbox, std streams) error {
 	quiet := imageVerb{args: []string{ref}, quiet: v.quiet}
 	image, err := store.Use(ref)
 	if v.pull == "always" || errors.Is(err, fs.ErrNotExist) && v.pull != "never" {
-		if err := s.Spec.Validate(); err != nil {
-			return s.blame(err) // before anything comes
-		}
 		pull := quiet
 		pull.word = "pull"
 		if err := failed(pull.fill(std), "image "+ref, "could not be pulled"); err != nil {
@@ -58,9 +58,6 @@ func (v *runVerb) provide(s *sandbox, std streams) error {
 	fits := image.Has(ids) || s.Spec.Identity.Map == "" && (image.Has(images.Range) || image.Has(images.Single))
 	if fits && s.Spec.Rootfs.Name == "" {
 		return nil // to be settled, it has time until the sandbox is built
-	}
-	if err := s.Spec.Validate(); err != nil {
-		return s.blame(err)
 	}
 	if err := v.settled(std); err != nil || fits {
 		return err
