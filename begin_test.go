@@ -106,6 +106,14 @@ func TestWhatLastsDoesNotBegin(t *testing.T) {
 			s.OrderedMounts, s.Rootfs = true, mounts.Rootfs{Base: mounts.BaseEmpty}
 			s.Mounts = []mounts.Mount{{Type: mounts.Bind, Source: "/srv", Target: "/srv", Writable: true}}
 		}, "bind /srv writable", false},
+		"bwrap --file": {func(s *snug.Spec) {
+			s.OrderedMounts, s.Rootfs = true, mounts.Rootfs{Base: mounts.BaseEmpty}
+			s.Mounts = []mounts.Mount{{Type: mounts.Bind, Source: "/srv", Target: "/srv"}, {Type: mounts.Proc, Target: "/proc"}, {Type: mounts.Write, Target: "/srv/pipe", Content: "x"}}
+		}, "write /srv/pipe", false},
+		"bwrap --chmod": {func(s *snug.Spec) {
+			s.OrderedMounts, s.Rootfs = true, mounts.Rootfs{Base: mounts.BaseEmpty}
+			s.Mounts = []mounts.Mount{{Type: mounts.Dev, Target: "/dev"}, {Type: mounts.Chmod, Target: "/dev/null"}}
+		}, "change the permissions of /dev/null", false},
 	} {
 		if got := last(name, c.change); strings.Contains(got, c.want) != c.begins {
 			t.Errorf("%s: begins with\n%s", name, got)

@@ -75,7 +75,7 @@ func (t Table) Plan(f host.Facts, c Context, p *plan.Builder) (terminal program.
 			s.ElseHere()
 		}
 		b.skips = b.skips[:0]
-		b.begin(r.Upper != "" || t.Ordered && r.Writable)
+		b.begin(r.reaches(t.Ordered))
 	}
 	b.From = ""
 	terminal = b.makeTerminal()
@@ -98,6 +98,13 @@ func (b *builder) begin(reaches bool) {
 func (b *builder) rootReaches() bool {
 	r := b.table.Rootfs
 	return r.Upper != "" || r.Driver == DriverCopy || r.Path != "" && r.Writable
+}
+
+// reaches reports whether what is made for an entry, or below it, may last. A file of an
+// ordered table may be a device or a named pipe, wherever it is shown: those can be
+// written to, and waited for, on a read-only mount, too.
+func (r Resolved) reaches(ordered bool) bool {
+	return r.Upper != "" || ordered && (r.Writable || r.Type == Write || r.Type == Chmod)
 }
 
 // Refuse reports a kernel that is older than Minimum.
