@@ -182,6 +182,12 @@ func (v *runVerb) run(std streams) (*snug.Result, error) {
 	if unfit != nil {
 		return nil, s.blame(unfit)
 	}
+	if v.image != nil && result != nil && result.Reached == "compile" {
+		// What the image says is in the plan, but it is not to blame.
+		if wrong := s.Spec.Validate(); wrong != nil {
+			return nil, s.blame(wrong)
+		}
+	}
 	if result != nil {
 		result.Notes = append(append([]string{}, v.notes...), result.Notes...)
 		v.reached = reached(s.Spec, result)
