@@ -183,8 +183,12 @@ func (v *runVerb) run(std streams) (*snug.Result, error) {
 		return nil, s.blame(unfit)
 	}
 	if v.image != nil && result != nil && result.Reached == "compile" {
-		// What the image says is in the plan, but it is not to blame.
-		if wrong := s.Spec.Validate(); wrong != nil {
+		// What the image says is in the plan, but it is not to blame; unless it is damaged.
+		wrong := s.Spec.Validate()
+		if wrong == nil {
+			wrong = v.settled(std)
+		}
+		if wrong != nil {
 			return nil, s.blame(wrong)
 		}
 	}
