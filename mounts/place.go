@@ -56,9 +56,11 @@ func (b *builder) prepareUnknown(r Resolved, label string, s spot) spot {
 	switch {
 	case b.table.Ordered:
 		b.makeOnTheWay(label, r, s)
-	case s.in.creates:
+	case s.in.creates && s.in.at == "/":
 		s.dir, s.path = b.makeInOverlay(label, r, s), ""
 		return s
+	case s.in.creates: // to the sandbox, an absolute link in it leads out of it
+		b.makeInOverlay(label, r, s)
 	}
 	open := b.Do(label, plan.Openat2, plan.Reg(b.root), b.Text(relative(s.at)),
 		b.how(unix.O_PATH, unix.RESOLVE_IN_ROOT|unix.RESOLVE_NO_MAGICLINKS), plan.Num(openHowSize)).Help(targetHelp)
@@ -91,12 +93,13 @@ func (b *builder) needed(r Resolved) bool {
 }
 
 // makeInOverlay makes the directories up to the spot, itself included, in the
-// overlay that holds it, and opens it. Each is looked up inside of the overlay's root,
-// and never through another mount, so that a link in the layers leads nowhere else.
+// overlay that holds it, and opens it where that overlay is the root. Each is looked up
+// inside of the overlay's root, and never through another mount, so that a link in the
+// layers leads nowhere else.
 func (b *builder) makeInOverlay(label string, r Resolved, s spot) program.Reg {
 	return b.makeMissing(label, r, way{
 		dir: plan.Reg(s.in.dir), resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_XDEV | unix.RESOLVE_NO_MAGICLINKS,
-		names: split(strings.TrimPrefix(s.at, s.in.at)), perm: 0o755, open: true,
+		names: split(strings.TrimPrefix(s.at, s.in.at)), perm: 0o755, open: s.in.at == "/",
 	})
 }
 

@@ -183,13 +183,9 @@ func (v *runVerb) run(std streams) (*snug.Result, error) {
 		return nil, s.blame(unfit)
 	}
 	if v.image != nil && result != nil && result.Reached == "compile" {
-		// What the image says is in the plan, but it is not to blame; unless it is damaged.
-		wrong := s.Spec.Validate()
-		if wrong == nil {
-			wrong = v.settled(std)
-		}
-		if wrong != nil {
-			return nil, s.blame(wrong)
+		// The plan may have been made of what is damaged.
+		if damaged := v.settled(std); damaged != nil {
+			return nil, s.blame(damaged)
 		}
 	}
 	if result != nil {
