@@ -168,8 +168,9 @@ func (c *Cmd) launch() error {
 		c.onClone()
 	}
 	c.anticipate(p)
-	c.settles = c.mustSettle() // asked while the child has its own work
-	if !c.settles {
+	// Asked while the child has its own work.
+	c.settles = c.mustSettle()
+	if !c.settles && (c.passed || len(c.plan.Barriers) == 0) { // no helper waits for its end
 		p.Outlive()
 	}
 	err = c.attend(p)
