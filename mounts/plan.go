@@ -89,8 +89,8 @@ func (t Table) Plan(f host.Facts, c Context, p *plan.Builder) (terminal program.
 // the plan may turn out to be wrong.
 func (b *builder) begin(reaches bool) {
 	b.reaches = b.reaches || reaches
-	if b.Begin != nil && !b.reaches {
-		b.Begin()
+	if !b.reaches {
+		b.Advance()
 	}
 }
 

@@ -200,6 +200,13 @@ func (b *Builder) Close(r program.Reg) {
 	b.Free(r)
 }
 
+// Advance has the child begin with what was added so far, if it may.
+func (b *Builder) Advance() {
+	if b.Begin != nil && b.failed == nil {
+		b.Begin()
+	}
+}
+
 // Err returns the first mistake in building.
 func (b *Builder) Err() error {
 	if b.failed != nil {

@@ -79,9 +79,15 @@ func TestRegistersAreTakenAndGivenBack(t *testing.T) {
 	if r := b.Register("again"); r != 20 {
 		t.Errorf("register %d, not the free one", r)
 	}
+	begun := 0
+	b.Begin = func() { begun++ }
+	b.Advance()
 	p := new(problem.Problem)
 	if r := b.Register("too many"); r != 0 || !errors.As(b.Err(), &p) || p.Fix == "" {
 		t.Errorf("register %d, %v", r, b.Err())
+	}
+	if b.Advance(); begun != 1 { // register 0 would be descriptor 0
+		t.Errorf("a plan without registers has begun: %d", begun)
 	}
 	if _, err := b.Finish(); err == nil {
 		t.Error("a plan without registers is complete")
