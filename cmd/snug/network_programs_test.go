@@ -39,15 +39,16 @@ var programTests = []worldTest{
 		r.refuse(t, "secret", "site "+site4)
 	}},
 	{"the helper is killed", func(t *testing.T, w *world) {
-		script := get + "http://good.example/; " + getUntilCut("http://good.example/kill") + get + "-m 1 http://good.example/; echo end"
+		script := get + "http://good.example/; " + getUntilCut("http://good.example/kill") + get + "-m 1 http://good.example/; "
 		for _, required := range []bool{false, true} {
-			options := []string{"--name", "victim"}
+			options, end := []string{"--name", "victim"}, "echo end"
 			if required {
+				end = "sleep 60" // the command does not end by itself before it is ended
 				profile := filepath.Join(t.TempDir(), "required.toml")
 				os.WriteFile(profile, []byte("version = 1\nextends = [\"default\"]\n[network]\nmode = \"private\"\nrequired = true\n"), 0o644)
 				options = append(options, "-p", profile)
 			}
-			r := w.run(t, script, options...)
+			r := w.run(t, script+end, options...)
 			if strings.Count(r.out, "site") != 1 {
 				t.Errorf("%s%s", r.out, r.errs)
 			}
