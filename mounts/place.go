@@ -56,11 +56,11 @@ func (b *builder) prepareUnknown(r Resolved, label string, s spot) spot {
 	switch {
 	case b.table.Ordered:
 		b.makeOnTheWay(label, r, s)
-	case s.in.creates && s.in.at == "/":
-		s.dir, s.path = b.makeInOverlay(label, r, s), ""
-		return s
-	case s.in.creates: // to the sandbox, an absolute link in it leads out of it
-		b.makeInOverlay(label, r, s)
+	case s.in.creates:
+		if target := b.makeInOverlay(label, r, s); target != 0 {
+			s.dir, s.path = target, ""
+			return s
+		}
 	}
 	open := b.Do(label, plan.Openat2, plan.Reg(b.root), b.Text(relative(s.at)),
 		b.how(unix.O_PATH, unix.RESOLVE_IN_ROOT|unix.RESOLVE_NO_MAGICLINKS), plan.Num(openHowSize)).Help(targetHelp)
@@ -93,9 +93,10 @@ func (b *builder) needed(r Resolved) bool {
 }
 
 // makeInOverlay makes the directories up to the spot, itself included, in the
-// overlay that holds it, and opens it where that overlay is the root. Each is looked up
-// inside of the overlay's root, and never through another mount, so that a link in the
-// layers leads nowhere else.
+// overlay that holds it. Each is looked up inside of the overlay's root, and never
+// through another mount, so that a link in the layers leads nowhere else. Where the
+// overlay is the root, that is what the sandbox finds, too, and the register holds the
+// spot; absolute links in another overlay lead out of it there.
 func (b *builder) makeInOverlay(label string, r Resolved, s spot) program.Reg {
 	return b.makeMissing(label, r, way{
 		dir: plan.Reg(s.in.dir), resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_XDEV | unix.RESOLVE_NO_MAGICLINKS,
@@ -119,6 +120,10 @@ type way struct {
 func (b *builder) makeMissing(label string, r Resolved, w way) (spot program.Reg) {
 	for i := w.known; i < len(w.names); i++ {
 		last := i == len(w.names)-1
+		opens, name := last && w.open, "part"
+		if opens {
+			name = "target"
+		}
 		say := label
 		if !last {
 			say = b.above(label)
@@ -127,12 +132,8 @@ func (b *builder) makeMissing(label string, r Resolved, w way) (spot program.Reg
 			return b.Do(say, plan.Openat2, w.dir, b.Text(strings.Join(w.names[:i+1], "/")), b.how(unix.O_PATH, w.resolve), plan.Num(openHowSize)).Help(targetHelp)
 		}
 		found := look().Accept(syscall.ENOENT)
-		there, name := found, "target"
-		if !last || !w.open {
-			name = "part"
-		}
-		reg := found.Keep(name)
-		if name == "part" {
+		reg, there := found.Keep(name), found
+		if !opens {
 			there = b.Do("close part", plan.Close, plan.Reg(reg))
 			found.ElseHere()
 		}
@@ -147,7 +148,7 @@ func (b *builder) makeMissing(label string, r Resolved, w way) (spot program.Reg
 			b.Do(say, plan.Mkdirat, plan.Reg(reg), b.Text(w.names[i]), plan.Octal(uint32(w.perm)))
 		}
 		b.Do("close part", plan.Close, plan.Reg(reg))
-		if last && w.open {
+		if opens {
 			look().Into(reg)
 			there.ThenHere()
 			return reg

@@ -28,8 +28,8 @@ type Streams struct {
 	Enterable bool  // others may enter the sandbox while it runs
 	Notify    bool  // the caller is told when the namespaces exist
 
-	// Begin, if there is one, is called with the first steps of the plan and the
-	// namespaces as soon as these are complete: child.Begin.
+	// Begin, if there is one, is called with the namespaces and the steps that the plan
+	// has so far, again and again while there are more: child.Begin.
 	Begin func(p *program.Program, namespaces uint64)
 }
 
@@ -139,7 +139,7 @@ func (c *compiler) compile() (*plan.Plan, error) {
 	}
 	c.setup.PlanSignals(c.p)
 	c.p.Begin = c.begin
-	c.begin()
+	c.p.Advance()
 	if c.Command.PID1 {
 		// A fresh procfs shows the pid namespace of the process that mounts it.
 		c.fork(second)

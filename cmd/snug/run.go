@@ -182,7 +182,7 @@ func (v *runVerb) run(std streams) (*snug.Result, error) {
 	if unfit != nil {
 		return nil, s.blame(unfit)
 	}
-	if v.image != nil && result != nil && result.Reached == "compile" {
+	if result != nil && result.Reached == "compile" {
 		// The plan may have been made of what is damaged.
 		if damaged := v.settled(std); damaged != nil {
 			return nil, s.blame(damaged)

@@ -220,15 +220,17 @@ func (b *Builder) Err() error {
 func (b *Builder) Barrier(a Action) {
 	msg, answer := b.Bytes([]byte{child.MsgBarrier, byte(len(b.Barriers))}), b.Space(8)
 	b.Barriers = append(b.Barriers, a)
-	var done Step
-	if !a.Awaited() {
-		done = b.Do(a.Label+", if it is not done", Recvfrom, Reg(child.RegControl), answer, Num(8), Num(unix.MSG_DONTWAIT), Num(0), Num(0)).Min(1).Accept(unix.EAGAIN)
+	ask := func() {
+		b.Do("tell the parent to "+a.Label, Sendto, Reg(child.RegControl), msg, Num(2), Num(0), Num(0), Num(0)).Min(2)
+		b.Do(a.Label, Recvfrom, Reg(child.RegControl), answer, Num(8), Num(0), Num(0), Num(0)).Min(1)
 	}
-	b.Do("tell the parent to "+a.Label, Sendto, Reg(child.RegControl), msg, Num(2), Num(0), Num(0), Num(0)).Min(2)
-	b.Do(a.Label, Recvfrom, Reg(child.RegControl), answer, Num(8), Num(0), Num(0), Num(0)).Min(1)
-	if !a.Awaited() {
-		done.ThenHere()
+	if a.Awaited() {
+		ask()
+		return
 	}
+	done := b.Do(a.Label+", if it is not done", Recvfrom, Reg(child.RegControl), answer, Num(8), Num(unix.MSG_DONTWAIT), Num(0), Num(0)).Min(1).Accept(unix.EAGAIN)
+	ask()
+	done.ThenHere()
 }
 
 // BarrierWith is Barrier for an action that needs a descriptor of the child's. It
