@@ -159,7 +159,7 @@ func TestNumbers(t *testing.T) {
 
 // A destination is one of the new root, whatever it looks like.
 func TestDestinationIsAbsolute(t *testing.T) {
-	for given, want := range map[string]string{"": "/", "/": "/", "/x": "/x", "x/y": "/x/y", "../x": "/../x"} {
+	for given, want := range map[string]string{"/": "/", "/x": "/x", "x/y": "/x/y", "../x": "/../x"} {
 		r, err := Parse([]string{"--dir", given, "true"}, nil, plain(""))
 		if err != nil || r.Operations[0].Dest != want {
 			t.Errorf("%q: %v, %v", given, r.Operations, err)
@@ -201,7 +201,8 @@ func TestArgumentsBounds(t *testing.T) {
 		{"--args 9 /x true", "--dir\x00", "--dir takes an argument"},
 		{"--args 9 /x", "\x00--bad\x00", ""}, // an empty word is a command
 		{"--args 9 x", "--\x00--bad\x00", ""},
-		{"--args 9 x", "--dir\x00\x00", ""}, // an empty value
+		{"--args 9 x", "--argv0\x00\x00", ""}, // an empty value
+		{"--args 9 x", "--dir\x00\x00", "--dir does not take an empty path argument"},
 		{"--perms 700 --args 9 x", "--dir\x00/x\x00", ""},
 		{"--perms 700 --args 9 x", "", perms},
 		{"--args 9 --dir /x true", "--perms\x00700\x00", perms},

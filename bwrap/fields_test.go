@@ -2,6 +2,7 @@ package bwrap
 
 import (
 	"reflect"
+	"strings"
 	"testing"
 )
 
@@ -28,7 +29,7 @@ func TestFields(t *testing.T) {
 		"--gid 5":                               {GID: five},
 		"--chdir x":                             {Chdir: new("x")},
 		"--lock-file x":                         {LockFiles: []string{"x"}},
-		"--sync-fd 5":                           {SyncFD: five},
+		"--sync-fd 5":                           {SyncFDs: []int{5}},
 		"--block-fd 5":                          {BlockFD: five},
 		"--info-fd 5":                           {InfoFD: five},
 		"--json-status-fd 5":                    {StatusFD: five},
@@ -90,7 +91,7 @@ func TestOperations(t *testing.T) {
 	}
 }
 
-// What a build of bubblewrap 0.11 says of options that 0.8.0 lacks.
+// What newer builds of bubblewrap say: 0.11 of options that 0.8.0 lacks, 0.13.1 of more than one --sync-fd.
 func TestSaidByNewer(t *testing.T) {
 	for line, want := range map[string]string{
 		"--argv0":                                           "bwrap: --argv0 takes one argument",
@@ -108,6 +109,45 @@ func TestSaidByNewer(t *testing.T) {
 		"--size 7 --overlay-src /":                          "bwrap: --size must be followed by --tmpfs",
 		"--userns-block-fd 0 --overlay-src / true":          "bwrap: " + overlaySrcUnused,
 		"--overlay-src / --tmp-overlay /x --tmp-overlay /y": "bwrap: --tmp-overlay requires at least one --overlay-src",
+		"--sync-fd 1 --sync-fd 2":                           "usage: bwrap [OPTIONS...] [--] COMMAND [ARGS...]",
+	} {
+		if got := said(unescape(line)); got != want {
+			t.Errorf("%s: %s, want %s", line, got, want)
+		}
+	}
+}
+
+// An empty path is refused, as by bubblewrap from 0.13 on: up to then it was the root.
+func TestEmptyPaths(t *testing.T) {
+	for _, line := range []string{
+		"--bind '' /x", "--bind / ''", "--bind-try '' /x", "--ro-bind '' /x", "--ro-bind-try / ''", "--dev-bind '' ''", "--dev-bind-try '' /x",
+		"--bind-fd 0 ''", "--ro-bind-fd 0 ''", "--remount-ro ''", "--proc ''", "--dev ''", "--tmpfs ''", "--perms 7 --size 5 --tmpfs ''", "--mqueue ''", "--dir ''",
+		"--file 0 ''", "--bind-data 0 ''", "--ro-bind-data 0 ''", "--symlink '' /x", "--symlink a ''", "--chmod 755 ''", "--lock-file ''", "--chdir ''",
+		"--overlay-src / --overlay '' /w /x", "--overlay-src / --overlay /a '' /x", "--overlay-src / --overlay /a /w ''", "--overlay-src / --tmp-overlay ''",
+		"--overlay-src / --overlay-src / --ro-overlay ''",
+	} {
+		args := unescape(line)
+		option := args[0]
+		for _, arg := range args {
+			if strings.HasPrefix(arg, "--") {
+				option = arg
+			}
+		}
+		if got, want := said(append(args, "true")), "bwrap: "+option+" does not take an empty path argument"; got != want {
+			t.Errorf("%s: %s, want %s", line, got, want)
+		}
+	}
+	for line, want := range map[string]string{
+		"--overlay-src '' --tmp-overlay /x":                 "bwrap: --overlay-src does not take an empty path argument",
+		"--overlay-src '' true":                             "bwrap: " + overlaySrcUnused,
+		"--overlay-src / --overlay-src '' --ro-overlay /x":  "bwrap: --overlay-src does not take an empty path argument",
+		"--overlay-src '' --overlay-src / --tmp-overlay ''": "bwrap: --tmp-overlay does not take an empty path argument",
+		"--bind-fd x ''":                                    "bwrap: Invalid fd: x",
+		"--chmod x ''":                                      "bwrap: --chmod takes an octal argument <= 07777",
+		"--chdir / --chdir ''":                              "bwrap: Only the last --chdir option will take effect\nbwrap: --chdir does not take an empty path argument",
+		"--tmp-overlay ''":                                  "bwrap: --tmp-overlay requires at least one --overlay-src",
+		"--argv0 '' --hostname '' --unshare-uts true":       "",
+		"''": "bwrap: execvp : No such file or directory",
 	} {
 		if got := said(unescape(line)); got != want {
 			t.Errorf("%s: %s, want %s", line, got, want)

@@ -68,7 +68,10 @@ func (b run) do() int {
 	if err != nil {
 		return die(r.LevelPrefix, err.Error())
 	}
-	for _, fd := range []*int{r.UserFD, r.User2FD, r.PIDFD, r.SyncFD, r.BlockFD, r.UsernsBlockFD, r.InfoFD, r.StatusFD} {
+	for _, fd := range r.SyncFDs {
+		keep(fd)
+	}
+	for _, fd := range []*int{r.UserFD, r.User2FD, r.PIDFD, r.BlockFD, r.UsernsBlockFD, r.InfoFD, r.StatusFD} {
 		if fd != nil {
 			keep(*fd)
 		}

@@ -1,13 +1,13 @@
 package bwrap
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // operation queues a step of building the file system.
 func (p *parser) operation(name string, v []string) error {
 	op := Operation{Option: name, Dest: v[len(v)-1]}
-	if !strings.HasPrefix(op.Dest, "/") {
-		op.Dest = "/" + op.Dest // of the new root, also when it is empty
-	}
 	var base string
 	base, op.Try = strings.CutSuffix(name, "-try")
 	if err := op.read(base, v); err != nil {
@@ -15,6 +15,15 @@ func (p *parser) operation(name string, v []string) error {
 	}
 	if err := p.modify(&op); err != nil {
 		return err
+	}
+	if err := notEmpty(name, v...); err != nil {
+		return err
+	}
+	if err := notEmpty("--overlay-src", op.Layers...); err != nil {
+		return err
+	}
+	if !strings.HasPrefix(op.Dest, "/") {
+		op.Dest = "/" + op.Dest // of the new root
 	}
 	p.request.Operations = append(p.request.Operations, op)
 	return nil
@@ -99,6 +108,15 @@ func (p *parser) overlay(op *Operation) error {
 		return message(op.Option + " requires at least one --overlay-src")
 	}
 	op.Layers, p.layers = p.layers, nil
+	return nil
+}
+
+// notEmpty refuses an option with a path that is empty, which would be the root.
+// No value of such an option may be: what is not a path is a number.
+func notEmpty(name string, values ...string) error {
+	if slices.Contains(values, "") {
+		return message(name + " does not take an empty path argument")
+	}
 	return nil
 }
 

@@ -1,11 +1,14 @@
 package bwrap
 
+import "slices"
+
 // arity is the number of values that an option takes, -1 for no option.
 func arity(name string) int {
 	switch name {
 	case "--help", "--version", "--level-prefix", "--unshare-all", "--unshare-user", "--unshare-user-try", "--unshare-ipc",
 		"--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup", "--unshare-cgroup-try", "--share-net",
-		"--disable-userns", "--assert-userns-disabled", "--clearenv", "--new-session", "--die-with-parent", "--as-pid-1":
+		"--disable-userns", "--assert-userns-disabled", "--clearenv", "--new-session", "--die-with-parent", "--as-pid-1",
+		"--not-a-security-boundary":
 		return 0
 	case "--args", "--argv0", "--userns", "--userns2", "--pidns", "--uid", "--gid", "--hostname", "--chdir", "--unsetenv",
 		"--lock-file", "--sync-fd", "--remount-ro", "--overlay-src", "--tmp-overlay", "--ro-overlay", "--exec-label",
@@ -104,6 +107,9 @@ func (p *parser) flag(name string) {
 		r.DieWithParent = true
 	case "--as-pid-1":
 		r.AsPID1 = true
+	case "--not-a-security-boundary":
+		// Lets mounts below a bind keep flags that cannot be changed. Here they are
+		// changed all at once (mount_setattr(2)), or the bind fails.
 	}
 }
 
@@ -119,10 +125,12 @@ func (p *parser) single(name, v string) error {
 		p.text(name, v, &r.Hostname)
 	case "--chdir":
 		p.text(name, v, &r.Chdir)
+		return notEmpty(name, v)
 	case "--unsetenv":
 		return p.unsetenv(v)
 	case "--lock-file":
 		r.LockFiles = append(r.LockFiles, v)
+		return notEmpty(name, v)
 	case "--uid":
 		return p.number(name, v, &r.UID, "uid")
 	case "--gid":
@@ -146,7 +154,11 @@ func (p *parser) single(name, v string) error {
 	case "--pidns":
 		return p.number(name, v, &r.PIDFD, "fd")
 	case "--sync-fd":
-		return p.number(name, v, &r.SyncFD, "fd")
+		fd, err := natural(v, "fd")
+		if !slices.Contains(r.SyncFDs, fd) {
+			r.SyncFDs = append(r.SyncFDs, fd)
+		}
+		return err
 	case "--block-fd":
 		return p.number(name, v, &r.BlockFD, "fd")
 	case "--userns-block-fd":

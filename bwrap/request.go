@@ -3,7 +3,8 @@
 // on Snug's engine without a change.
 package bwrap
 
-// Version is the version of bubblewrap whose command line this package takes.
+// Version is the version of bubblewrap that this package behaves like. Options that
+// came later, up to 0.13.1, are taken, too.
 const Version = "0.11.1"
 
 // Request is a command line, taken apart. What it says of file systems is in
@@ -19,23 +20,24 @@ type Request struct {
 	Environ []string
 	Chdir   *string // --chdir
 
-	User, UserTry                  bool // --unshare-user, --unshare-user-try
-	IPC, PID, Net, UTS             bool
-	Cgroup, CgroupTry              bool
-	UserFD, User2FD, PIDFD         *int // --userns, --userns2, --pidns
-	UID, GID                       *int
-	Hostname                       *string
-	DisableUserns, UsernsDisabled  bool // --disable-userns, --assert-userns-disabled
-	NewSession, DieWithParent      bool
-	AsPID1                         bool
-	Capabilities                   []Capability // --cap-add and --cap-drop in order
-	Seccomp                        *int         // --seccomp FD
-	AddSeccomp                     []int        // --add-seccomp-fd FD, in order
-	SyncFD, BlockFD, UsernsBlockFD *int
-	InfoFD, StatusFD               *int // --info-fd, --json-status-fd
-	LockFiles                      []string
-	ExecLabel, FileLabel           string
-	LevelPrefix                    bool
+	User, UserTry                 bool // --unshare-user, --unshare-user-try
+	IPC, PID, Net, UTS            bool
+	Cgroup, CgroupTry             bool
+	UserFD, User2FD, PIDFD        *int // --userns, --userns2, --pidns
+	UID, GID                      *int
+	Hostname                      *string
+	DisableUserns, UsernsDisabled bool // --disable-userns, --assert-userns-disabled
+	NewSession, DieWithParent     bool
+	AsPID1                        bool
+	Capabilities                  []Capability // --cap-add and --cap-drop in order
+	Seccomp                       *int         // --seccomp FD
+	AddSeccomp                    []int        // --add-seccomp-fd FD, in order
+	SyncFDs                       []int        // --sync-fd, in order
+	BlockFD, UsernsBlockFD        *int
+	InfoFD, StatusFD              *int // --info-fd, --json-status-fd
+	LockFiles                     []string
+	ExecLabel, FileLabel          string
+	LevelPrefix                   bool
 
 	Operations []Operation
 	origins    []int // for each mount of the Spec, the operation that it comes from

@@ -133,14 +133,12 @@ func (r *Request) inherit(around Surroundings) *process.Inherit {
 	i := &process.Inherit{
 		Environ: without(r.Environ, "PWD"), NewSession: r.NewSession, Remain: !r.DieWithParent, Name: "bwrap",
 		Locks: r.LockFiles, Block: r.BlockFD, Ignored: around.Ignored, ExecLabel: r.ExecLabel, FileLabel: r.FileLabel,
+		Held: r.SyncFDs,
 	}
 	for _, fd := range []*int{r.InfoFD, r.StatusFD} {
 		if fd != nil {
 			i.Drop = append(i.Drop, *fd)
 		}
-	}
-	if r.SyncFD != nil {
-		i.Held = []int{*r.SyncFD}
 	}
 	switch {
 	case r.Chdir != nil:

@@ -33,7 +33,7 @@ const usage = ` [OPTIONS...] [--] COMMAND [ARGS...]
     --setenv VAR VALUE           Set an environment variable
     --unsetenv VAR               Remove an environment variable
     --lock-file DEST             Hold a lock on DEST while the sandbox lives; repeatable
-    --sync-fd FD                 Keep FD open while the sandbox lives
+    --sync-fd FD                 Keep FD open while the sandbox lives; repeatable
     --bind SRC DEST              Show the host's SRC at DEST
     --bind-try SRC DEST          The same, unless SRC does not exist
     --dev-bind SRC DEST          Show the host's SRC at DEST, with working devices
@@ -73,4 +73,5 @@ const usage = ` [OPTIONS...] [--] COMMAND [ARGS...]
     --perms OCTAL                Permissions for the next --dir, --tmpfs, --file or --*bind-data
     --size BYTES                 Size of the next --tmpfs
     --chmod OCTAL PATH           Change the permissions of PATH
+    --not-a-security-boundary    Does nothing: no mount below a bind can fail by itself here
 `
