@@ -25,16 +25,35 @@ func (c Config) Settings(f host.Facts, keys []string) ([]plan.Setting, error) {
 			}
 			settings, found = append(settings, l.Setting), true
 		}
-		if none, ok := unlimited[key]; ok && !found {
+		if none, ok := unlimited(key); ok && !found {
 			settings = append(settings, none)
 		}
 	}
 	return settings, nil
 }
 
-// unlimited are the values that are no limit.
-var unlimited = map[string]plan.Setting{
-	"memory": {File: "memory.max", Value: "max"}, "memory_high": {File: "memory.high", Value: "max"}, "memory_swap": {File: "memory.swap.max", Value: "max"},
-	"oom": {File: "memory.oom.group", Value: "0"}, "cpus": {File: "cpu.max", Value: "max " + strconv.Itoa(period)}, "cpu_weight": {File: "cpu.weight", Value: "100"},
-	"cpuset": {File: "cpuset.cpus", Value: "\n"}, "pids": {File: "pids.max", Value: "max"}, "io_weight": {File: "io.weight", Value: "default 100"},
+// unlimited is the setting of a key that is no limit. (A map would be made at every
+// start of the program.)
+func unlimited(key string) (s plan.Setting, ok bool) {
+	switch key {
+	case "memory":
+		return plan.Setting{File: "memory.max", Value: "max"}, true
+	case "memory_high":
+		return plan.Setting{File: "memory.high", Value: "max"}, true
+	case "memory_swap":
+		return plan.Setting{File: "memory.swap.max", Value: "max"}, true
+	case "oom":
+		return plan.Setting{File: "memory.oom.group", Value: "0"}, true
+	case "cpus":
+		return plan.Setting{File: "cpu.max", Value: "max " + strconv.Itoa(period)}, true
+	case "cpu_weight":
+		return plan.Setting{File: "cpu.weight", Value: "100"}, true
+	case "cpuset":
+		return plan.Setting{File: "cpuset.cpus", Value: "\n"}, true
+	case "pids":
+		return plan.Setting{File: "pids.max", Value: "max"}, true
+	case "io_weight":
+		return plan.Setting{File: "io.weight", Value: "default 100"}, true
+	}
+	return s, false
 }

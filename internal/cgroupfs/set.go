@@ -21,7 +21,7 @@ func (g *Group) set(s Setting) error {
 	case s.Optional && errors.Is(err, os.ErrNotExist):
 		return nil
 	case errors.Is(err, os.ErrNotExist):
-		return bad(errors.New("this kernel has no such file" + built[s.File]))
+		return bad(errors.New("this kernel has no such file" + built(s.File)))
 	case err != nil:
 		return bad(cause(err))
 	}
@@ -39,9 +39,14 @@ func (g *Group) set(s Setting) error {
 }
 
 // built says for some files what a kernel needs to have them.
-var built = map[string]string{
-	"io.weight": ": it was built with neither the cost model of io.weight nor the scheduler BFQ",
-	"io.max":    ": it was built without CONFIG_BLK_DEV_THROTTLING",
+func built(file string) string {
+	switch file {
+	case "io.weight":
+		return ": it was built with neither the cost model of io.weight nor the scheduler BFQ"
+	case "io.max":
+		return ": it was built without CONFIG_BLK_DEV_THROTTLING"
+	}
+	return ""
 }
 
 // weight is the setting of a weight in the words of the scheduler BFQ, where the
