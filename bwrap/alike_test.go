@@ -57,7 +57,7 @@ func TestAlike(t *testing.T) {
 			continue // --uid asks nothing of one who is not root
 		}
 		compared++
-		if got := answer(t, program, args, len(strings.Split(want, "\n"))); got != want {
+		if got := answer(t, program, args, len(strings.Split(want, "\n"))); got != want && got != reworded.Replace(want) {
 			t.Errorf("%sit says:   %s\nwe say: %s", line, got, want)
 		}
 	}
@@ -65,6 +65,9 @@ func TestAlike(t *testing.T) {
 		t.Errorf("only %d command lines were compared", compared)
 	}
 }
+
+// reworded is what 0.12 says in other words.
+var reworded = strings.NewReplacer("--userns not compatible --", "--userns is not compatible with --", "compatible with  --", "compatible with --")
 
 func unescape(line string) []string {
 	args := strings.Fields(line)
