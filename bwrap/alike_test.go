@@ -146,7 +146,7 @@ func TestNumbers(t *testing.T) {
 			t.Errorf("octal(%q): %v", value, err)
 		}
 	}
-	for value, want := range map[string]int64{"10": 10, "010": 8, "0x10": 16, "0XaF": 0xaf, "9223372036854775807": 1<<63 - 1} {
+	for value, want := range map[string]int64{"10": 10, "010": 8, "0x10": 16, "0XaF": 0xaf, "0b101": 5, "0B1": 1, "9223372036854775807": 1<<63 - 1} {
 		if got, err := size(value); got != want || err != nil {
 			t.Errorf("size(%q) = %d, %v", value, got, err)
 		}

@@ -37,7 +37,7 @@ func octal(option, value string) (*int, error) {
 	return &perms, nil
 }
 
-// size reads a number of bytes, in C's three bases.
+// size reads a number of bytes, in C's bases: 10, 16, 8 and, since C23, 2.
 func size(value string) (int64, error) {
 	n, rest, err := leadingNumber(value)
 	switch {
@@ -56,6 +56,8 @@ func leadingNumber(s string) (n uint64, rest string, err error) {
 	switch {
 	case len(s) > 2 && (s[:2] == "0x" || s[:2] == "0X") && strings.IndexByte(hexDigits, s[2]) >= 0:
 		base, digits, from = 16, hexDigits, 2
+	case len(s) > 2 && (s[:2] == "0b" || s[:2] == "0B") && (s[2] == '0' || s[2] == '1'):
+		base, digits, from = 2, "01", 2
 	case strings.HasPrefix(s, "0"):
 		base, digits = 8, "01234567"
 	}

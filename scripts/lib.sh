@@ -101,6 +101,7 @@ package_of() {
 	pgrep) echo procps ;;
 	pasta) echo passt ;;
 	busybox) echo busybox-static ;;
+	*/netavark) echo netavark ;;
 	*) echo "$1" ;;
 	esac
 }
