@@ -96,12 +96,22 @@ func (b *builder) needed(r Resolved) bool {
 // overlay that holds it. Each is looked up inside of the overlay's root, and never
 // through another mount, so that a link in the layers leads nowhere else. Where the
 // overlay is the root, that is what the sandbox finds, too, and the register holds the
-// spot; absolute links in another overlay lead out of it there.
+// spot, which most images have; absolute links in another overlay lead out of it there.
 func (b *builder) makeInOverlay(label string, r Resolved, s spot) program.Reg {
-	return b.makeMissing(label, r, way{
+	w := way{
 		dir: plan.Reg(s.in.dir), resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_XDEV | unix.RESOLVE_NO_MAGICLINKS,
-		names: split(strings.TrimPrefix(s.at, s.in.at)), perm: 0o755, open: s.in.at == "/",
-	})
+		names: split(strings.TrimPrefix(s.at, s.in.at)), perm: 0o755, missing: s.in.at == "/",
+	}
+	if !w.missing {
+		b.makeMissing(label, r, w)
+		return 0
+	}
+	found := b.look(label, w, len(w.names), 0).Accept(syscall.ENOENT)
+	target := found.Keep("target")
+	b.makeMissing(label, r, w)
+	b.look(label, w, len(w.names), 0).Into(target)
+	found.ThenHere()
+	return target
 }
 
 // way is the path to a spot: names below dir, of which the first ones are known
@@ -111,52 +121,53 @@ type way struct {
 	resolve uint64
 	names   []string
 	known   int
+	missing bool // the spot is known to be missing
 	perm    units.FileMode
-	open    bool // the spot is to be opened
 }
 
-// makeMissing makes what is missing on a way. The register holds the spot, where that
-// is to be opened.
-func (b *builder) makeMissing(label string, r Resolved, w way) (spot program.Reg) {
+// look opens the first n names of a way.
+func (b *builder) look(label string, w way, n int, flags uint64) plan.Step {
+	at := "."
+	if n > 0 {
+		at = path.Join(w.names[:n]...)
+	}
+	return b.Do(label, plan.Openat2, w.dir, b.Text(at), b.how(unix.O_PATH|flags, w.resolve), plan.Num(openHowSize)).Help(targetHelp)
+}
+
+// makeMissing makes what is missing on a way.
+func (b *builder) makeMissing(label string, r Resolved, w way) {
+	var part program.Reg
+	keep := func(s plan.Step) plan.Step {
+		if part == 0 {
+			part = s.Keep("part")
+		}
+		return s.Into(part)
+	}
 	for i := w.known; i < len(w.names); i++ {
-		last := i == len(w.names)-1
-		opens, name := last && w.open, "part"
-		if opens {
-			name = "target"
+		name := w.names[i]
+		last, say := i == len(w.names)-1, b.above(label)
+		if last {
+			say = label
 		}
-		say := label
-		if !last {
-			say = b.above(label)
-		}
-		look := func() plan.Step {
-			return b.Do(say, plan.Openat2, w.dir, b.Text(strings.Join(w.names[:i+1], "/")), b.how(unix.O_PATH, w.resolve), plan.Num(openHowSize)).Help(targetHelp)
-		}
-		found := look().Accept(syscall.ENOENT)
-		reg, there := found.Keep(name), found
-		if !opens {
-			there = b.Do("close part", plan.Close, plan.Reg(reg))
+		var there plan.Step
+		looks := !last || !w.missing
+		if looks {
+			found := keep(b.look(say, w, i+1, 0)).Accept(syscall.ENOENT)
+			there = b.Do("close part", plan.Close, plan.Reg(part))
 			found.ElseHere()
 		}
-		above := path.Join(w.names[:i]...)
-		if above == "" {
-			above = "."
-		}
-		b.Do(b.above(label), plan.Openat2, w.dir, b.Text(above), b.how(unix.O_PATH|unix.O_DIRECTORY, w.resolve), plan.Num(openHowSize)).Into(reg)
+		keep(b.look(b.above(label), w, i, unix.O_DIRECTORY))
 		if last {
-			b.makePoint(label, r, reg, w.names[i])
+			b.makePoint(label, r, part, name)
 		} else {
-			b.Do(say, plan.Mkdirat, plan.Reg(reg), b.Text(w.names[i]), plan.Octal(uint32(w.perm)))
+			b.Do(say, plan.Mkdirat, plan.Reg(part), b.Text(name), plan.Octal(uint32(w.perm)))
 		}
-		b.Do("close part", plan.Close, plan.Reg(reg))
-		if opens {
-			look().Into(reg)
+		b.Do("close part", plan.Close, plan.Reg(part))
+		if looks {
 			there.ThenHere()
-			return reg
 		}
-		there.ThenHere()
-		b.Free(reg)
 	}
-	return 0
+	b.Free(part)
 }
 
 // Above is the end of the labels of what is done for the directories above the
