@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -24,7 +25,7 @@ func TestMain(m *testing.M) {
 }
 
 // installed is bubblewrap itself.
-const installed = "/usr/bin/bwrap"
+var installed = cmp.Or(os.Getenv("SNUG_TEST_BWRAP"), "/usr/bin/bwrap")
 
 // this is the program of this folder.
 func this(t testing.TB) string {

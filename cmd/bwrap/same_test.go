@@ -37,8 +37,7 @@ var same = []struct{ name, text string }{
 	{"missing source of a new target", `bwrap --ro-bind /nonexist/x /tmp/a true`},
 	{"try", `bwrap $R --tmpfs /tmp --bind-try /nonexist /tmp/a/b --ro-bind-try /nonexist /tmp/c --dev-bind-try /nonexist /tmp/d --ro-bind-try /etc /tmp/e --dir /tmp/a/b/c find /tmp -maxdepth 2 -path '/tmp/e/*' -prune -o -printf '%m %p\n' | sort`},
 	{"try of what comes", `mkdir d; bwrap $R --tmpfs /tmp --ro-bind-try $PWD/d/new /tmp/before --bind d /tmp/d --file 5 /tmp/d/new --dir /tmp/d/e/f --ro-bind-try $PWD/d/new /tmp/x --ro-bind-try $PWD/d/e/f /tmp/y --ro-bind-try $PWD/e /tmp/z find /tmp -mindepth 1 -maxdepth 1 -printf '%f %y %m\n' 5</etc/hostname | sort`},
-	{"through a file", `for x in '--ro-bind /usr /tmp/n/c' '--dir /tmp/n/s' '--dir /tmp/n/a/b' '--tmpfs /tmp/n/c' '--symlink a /tmp/n/l' '--file 6 /tmp/n/f' '--bind-data 6 /tmp/n/f' '--ro-bind /usr /tmp/n/' '--proc /tmp/n/p' '--dev /tmp/n/d' \
-		'--symlink l /tmp/l --dir /tmp/l/x' '--symlink l2 /tmp/l1 --symlink l1 /tmp/l2 --tmpfs /tmp/l1/x'; do bwrap $R --tmpfs /tmp --file 5 /tmp/n $x true 5</etc/hostname 6</etc/hostname; echo $?; done 2>&1`},
+	{"through a file", `for x in '--ro-bind /usr /tmp/n/c' '--dir /tmp/n/s' '--dir /tmp/n/a/b' '--tmpfs /tmp/n/c' '--symlink a /tmp/n/l' '--file 6 /tmp/n/f' '--bind-data 6 /tmp/n/f' '--proc /tmp/n/p' '--dev /tmp/n/d'; do bwrap $R --tmpfs /tmp --file 5 /tmp/n $x true 5</etc/hostname 6</etc/hostname; echo $?; done 2>&1`},
 	{"try without permission", `mkdir -m 0 d; bwrap $R --ro-bind-try $PWD/d/x /tmp true; echo $?`},
 	{"relative source", `mkdir a; echo x >a/f; bwrap $R --tmpfs /tmp --bind a /tmp/a cat /tmp/a/f`},
 	{"relative destination", `bwrap $R --tmpfs /tmp --dir tmp/x ls /tmp`},
