@@ -65,7 +65,7 @@ var (
 	overlayHelp = &program.Help{Errno: syscall.EPERM, Why: "this kernel gives no overlayfs to a user namespace", Fix: "boot Linux 5.11 or newer",
 		Next: &program.Help{Errno: syscall.ELOOP, Why: "overlay directories may not lie inside of each other",
 			Next: &program.Help{Errno: syscall.ENODEV, Why: "this kernel has no overlayfs", Fix: "modprobe overlay",
-				Next: &program.Help{Errno: syscall.EINVAL, Why: "overlayfs refuses these directories: upper and work must be on one file system that has extended attributes and is no overlay itself"}}}}
+				Next: &program.Help{Errno: syscall.EINVAL, Why: "overlayfs refuses these directories: upper and work must be on one file system that has extended attributes and is no overlay itself, and nothing may be mounted in a lower directory"}}}}
 	fuseHelp = &program.Help{Errno: syscall.EACCES, Why: "/dev/fuse is not for this user", Fix: "sudo chmod 666 /dev/fuse, as udev does it elsewhere",
 		Next: &program.Help{Errno: syscall.ENOENT, Why: "there is no /dev/fuse", Fix: "sudo modprobe fuse",
 			Next: &program.Help{Errno: syscall.ENODEV, Why: "this kernel has no FUSE", Fix: "sudo modprobe fuse",
