@@ -41,8 +41,6 @@ func (p *parser) checkNamespaces() error {
 		return message("Specifying --as-pid-1 requires --unshare-pid")
 	case r.AsPID1 && len(r.LockFiles) > 0:
 		return message("Specifying --as-pid-1 and --lock-file is not permitted")
-	case r.Args[0] == "":
-		return message("execvp : No such file or directory")
 	}
 	return nil
 }

@@ -147,7 +147,6 @@ func TestEmptyPaths(t *testing.T) {
 		"--chdir / --chdir ''":                              "bwrap: Only the last --chdir option will take effect\nbwrap: --chdir does not take an empty path argument",
 		"--tmp-overlay ''":                                  "bwrap: --tmp-overlay requires at least one --overlay-src",
 		"--argv0 '' --hostname '' --unshare-uts true":       "",
-		"''": "bwrap: execvp : No such file or directory",
 	} {
 		if got := said(unescape(line)); got != want {
 			t.Errorf("%s: %s, want %s", line, got, want)

@@ -65,6 +65,9 @@ func (b run) do() int {
 		return codeFailed
 	}
 	s, err := r.Spec(b.around)
+	if err == nil && r.Args[0] == "" {
+		err = Failed("execvp ", syscall.ENOENT) // no Spec has a command without a name
+	}
 	if err != nil {
 		return die(r.LevelPrefix, err.Error())
 	}

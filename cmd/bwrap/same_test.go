@@ -33,6 +33,7 @@ var same = []struct{ name, text string }{
 	{"files of bind", `echo 1 >f; mkdir d; bwrap $R --tmpfs /tmp --bind "$PWD/f" /tmp/f --bind "$PWD/d" /tmp/d sh -c 'echo 2 >/tmp/f; echo 3 >/tmp/d/new; ls -l /tmp | cut -c1-10'; cat f d/new`},
 	{"bind is read-only", `echo 1 >f; bwrap $R sh -c "echo 2 >$PWD/f"; cat f; bwrap --ro-bind / / --bind $PWD $PWD sh -c "echo 2 >$PWD/f"; cat f`},
 	{"file on a file", `echo 1 >f; echo 2 >g; bwrap --bind / / --ro-bind f $PWD/g cat $PWD/g; cat g`},
+	{"no name", `bwrap $R '' a; echo $?`},
 	{"missing source", `bwrap $R --ro-bind /nonexist/x /tmp true`},
 	{"missing source of a new target", `bwrap --ro-bind /nonexist/x /tmp/a true`},
 	{"try", `bwrap $R --tmpfs /tmp --bind-try /nonexist /tmp/a/b --ro-bind-try /nonexist /tmp/c --dev-bind-try /nonexist /tmp/d --ro-bind-try /etc /tmp/e --dir /tmp/a/b/c find /tmp -maxdepth 2 -path '/tmp/e/*' -prune -o -printf '%m %p\n' | sort`},
