@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 	kerneltest.Main(m)
 }
 
-// installed is bubblewrap itself.
+// installed is bubblewrap itself; SNUG_TEST_BWRAP names another one.
 var installed = cmp.Or(os.Getenv("SNUG_TEST_BWRAP"), "/usr/bin/bwrap")
 
 // this is the program of this folder.
