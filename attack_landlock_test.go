@@ -193,7 +193,7 @@ func TestTheWallIsNoNarrowerThanTheMounts(t *testing.T) {
 	}
 	want(t, sh(s, `set -e
 		for d in /srv/work /srv/tmpfs /srv/overlay /tmp /dev/shm /run /var/tmp; do
-			cd $d; mkdir -p a b; echo x >a/f; mv a/f b/g; ln b/g a/h; ln -s h a/l; mkfifo a/p; truncate -s 3 b/g; cp /bin/true b/t; ./b/t
+			cd $d; mkdir -p a b; echo x >a/f; mv a/f b/g; ln b/g a/h; ln -s h a/l; mkfifo a/p; truncate -s 3 b/g; cp /bin/sh b/t; ./b/t -c :
 			rm -r a b
 		done
 		echo x >/srv/single; echo 1000 >/proc/self/oom_score_adj; echo x >/dev/null; head -c1 /dev/zero >/dev/full 2>/dev/null || echo full; cat /proc/self/comm`), "full\ncat")

@@ -43,12 +43,12 @@ func TestWhatIsRefusedIsReported(t *testing.T) {
 		"cat /etc/passwd >/dev/null":   "",
 		"cat /no/such/file /proc/nope": "",
 		"echo x >/tmp/x; mkdir /tmp/d; mv /tmp/x /tmp/d; cat /tmp/d/x; rm -r /tmp/d": "",
-		"cat " + hidden + " " + hidden: "openat " + hidden + " not shown cat 2",
-		"cd /usr; : >file":             "openat /usr/file read-only sh 1",
-		"rm /etc/passwd":               "unlinkat /etc/passwd read-only rm 1",
-		"mkdir /usr/d":                 "mkdir /usr/d read-only mkdir 1",
-		"unshare -r true":              "unshare(0x10000000)  filterEPERM unshare 1",
-		"umount /":                     "umount2 / filterEPERM umount 1",
+		"grep x " + hidden + " " + hidden:                                            "openat " + hidden + " not shown grep 2",
+		"cd /usr; : >file":                                                           "openat /usr/file read-only sh 1",
+		"rm /etc/passwd":                                                             "unlinkat /etc/passwd read-only rm 1",
+		"mkdir /usr/d":                                                               "mkdir /usr/d read-only mkdir 1",
+		"unshare -r true":                                                            "unshare(0x10000000)  filterEPERM unshare 1",
+		"umount /":                                                                   "umount2 / filterEPERM umount 1",
 	} {
 		got := reported(t, sh(reporting(snug.Spec{}), script))
 		if got = strings.ReplaceAll(got, "mkdirat", "mkdir"); got != want {

@@ -74,7 +74,7 @@ func TestNoDescriptorThatBwrapReads(t *testing.T) {
 }
 
 func TestNoDescriptorOfArguments(t *testing.T) {
-	wants(t, `printf -- '--setenv\0A\0given\0--proc\0/proc\0' >f
+	wants(t, `printf -- '--setenv\0A\0given\0--proc\0/proc\0--dev\0/dev\0' >f
 for n in 0 7; do eval "bwrap $R --unshare-all --args $n sh -c 'echo \$A; readlink /proc/self/fd/*' $n<f" | grep -v '^/dev/\|^/proc/\|pipe:\|^/[^/]*\.sock'; done`, "given\ngiven\n")
 }
 

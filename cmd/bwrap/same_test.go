@@ -61,7 +61,7 @@ var same = []struct{ name, text string }{
 	{"mqueue", `bwrap $R --unshare-ipc --tmpfs /tmp --mqueue /tmp/q stat -f -c %T /tmp/q`},
 	{"data", `head -c 5000000 /dev/urandom >b; bwrap $R --tmpfs /tmp --file 5 /tmp/f --bind-data 6 /tmp/g --ro-bind-data 7 /tmp/h cmp /tmp/f /tmp/g 5<b 6<b 7<b && echo same`},
 	{"data is written", `bwrap $R --tmpfs /tmp --bind-data 5 /tmp/g --ro-bind-data 6 /tmp/h sh -c 'echo more >>/tmp/g; echo more >>/tmp/h; cat /tmp/g /tmp/h; stat -c "%a" /tmp/g /tmp/h' 5<<<a 6<<<b`},
-	{"data from a pipe", `printf 'a\0b\n' | bwrap $R --tmpfs /tmp --ro-bind-data 0 /tmp/g od -An -c /tmp/g`},
+	{"data from a pipe", `printf 'a\0b\n' | bwrap $R --dev /dev --tmpfs /tmp --ro-bind-data 0 /tmp/g od -An -c /tmp/g`},
 	{"data on a file", `bwrap $R --ro-bind-data 5 /etc/passwd cat /etc/passwd 5<<<mine`},
 
 	// Command, environment, descriptors.
@@ -87,7 +87,7 @@ var same = []struct{ name, text string }{
 	{"data descriptors are closed", `bwrap $R --tmpfs /tmp --file 5 /tmp/f sh -c 'ls /proc/self/fd | tr "\n" " "' 5<<<x`},
 	{"hostname", `bwrap $R --unshare-uts --hostname box uname -n`},
 	{"args", `printf '%s\0' --tmpfs /tmp --dir '/tmp/a b' --setenv X "y z" >a; bwrap $R --args 5 sh -c 'ls /tmp; echo $X' 5<a; bwrap --args 5 --foo 5<a; bwrap $R --args 5 true 5</dev/null; echo $?`},
-	{"block", `(sleep 0.3; echo x) | bwrap $R --block-fd 0 echo ran`},
+	{"block", `(sleep 0.3; echo x) | bwrap $R --dev /dev --block-fd 0 echo ran`},
 	{"block ends", `bwrap $R --block-fd 5 echo ran 5</dev/null`},
 	{"sync", `(bwrap $R --dev /dev --unshare-pid --sync-fd 5 sh -c 'ls /proc/self/fd | wc -l; sleep 0.5 >/dev/null 2>&1 & exit 0' 5>&1 >&2 | cat; echo end of pipe) 2>&1`},
 
