@@ -167,7 +167,9 @@ func (b *builder) makeMissing(label string, r Resolved, w way) {
 			there.ThenHere()
 		}
 	}
-	b.Free(part)
+	if part != 0 {
+		b.Free(part)
+	}
 }
 
 // Above is the end of the labels of what is done for the directories above the
