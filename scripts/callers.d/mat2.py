@@ -6,6 +6,11 @@ import sys
 
 from libmat2 import parser_factory
 
+try:
+    import libmat2.bubblewrap  # noqa: F401
+except ImportError:
+    sys.exit("this mat2 uses no sandbox: 0.15 has none")
+
 
 def parser(path):
     p, kind = parser_factory.get_parser(path)
