@@ -25,35 +25,28 @@ func (c Config) Settings(f host.Facts, keys []string) ([]plan.Setting, error) {
 			}
 			settings, found = append(settings, l.Setting), true
 		}
-		if none, ok := unlimited(key); ok && !found {
-			settings = append(settings, none)
+		for _, u := range unlimited {
+			if u.key == key && !found {
+				settings = append(settings, u.none)
+			}
 		}
 	}
 	return settings, nil
 }
 
-// unlimited is the setting of a key that is no limit. (A map would be made at every
+// unlimited are the values that are no limit, by key. (A map would be made at every
 // start of the program.)
-func unlimited(key string) (s plan.Setting, ok bool) {
-	switch key {
-	case "memory":
-		return plan.Setting{File: "memory.max", Value: "max"}, true
-	case "memory_high":
-		return plan.Setting{File: "memory.high", Value: "max"}, true
-	case "memory_swap":
-		return plan.Setting{File: "memory.swap.max", Value: "max"}, true
-	case "oom":
-		return plan.Setting{File: "memory.oom.group", Value: "0"}, true
-	case "cpus":
-		return plan.Setting{File: "cpu.max", Value: "max " + strconv.Itoa(period)}, true
-	case "cpu_weight":
-		return plan.Setting{File: "cpu.weight", Value: "100"}, true
-	case "cpuset":
-		return plan.Setting{File: "cpuset.cpus", Value: "\n"}, true
-	case "pids":
-		return plan.Setting{File: "pids.max", Value: "max"}, true
-	case "io_weight":
-		return plan.Setting{File: "io.weight", Value: "default 100"}, true
-	}
-	return s, false
+var unlimited = [...]struct {
+	key  string
+	none plan.Setting
+}{
+	{"memory", plan.Setting{File: "memory.max", Value: "max"}},
+	{"memory_high", plan.Setting{File: "memory.high", Value: "max"}},
+	{"memory_swap", plan.Setting{File: "memory.swap.max", Value: "max"}},
+	{"oom", plan.Setting{File: "memory.oom.group", Value: "0"}},
+	{"cpus", plan.Setting{File: "cpu.max", Value: "max " + strconv.Itoa(period)}},
+	{"cpu_weight", plan.Setting{File: "cpu.weight", Value: "100"}},
+	{"cpuset", plan.Setting{File: "cpuset.cpus", Value: "\n"}},
+	{"pids", plan.Setting{File: "pids.max", Value: "max"}},
+	{"io_weight", plan.Setting{File: "io.weight", Value: "default 100"}},
 }
