@@ -76,6 +76,14 @@ func room(t testing.TB) string {
 func unpackAll(t testing.TB, data []byte, o Options) (lines []string, dir string, recipe []byte, err error) {
 	t.Helper()
 	dir = room(t)
+	t.Cleanup(func() { // who is not root cannot remove what is in a closed directory
+		filepath.WalkDir(dir, func(name string, d os.DirEntry, err error) error {
+			if err == nil && d.IsDir() {
+				return os.Chmod(name, 0o700)
+			}
+			return nil
+		})
+	})
 	var b bytes.Buffer
 	_, err = Unpack(bytes.NewReader(data), dir, &b, o)
 	return tree(t, dir), dir, b.Bytes(), err
