@@ -75,6 +75,7 @@ func (c *Cmd) compile(f host.Facts) (err error) {
 	io := Streams{Extra: c.extra(), Terminals: c.terminals(), Handshake: c.onClone != nil || c.Started != nil, Notify: c.Created != nil, Enterable: c.Started != nil}
 	if c.passesOn() {
 		io.Begin = child.Begin
+		io.Opened, io.Identified = child.Opened()
 	}
 	if c.Spec.Security.Seccomp.LogDenials {
 		c.given = c.Spec.Given(f)

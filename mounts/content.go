@@ -23,27 +23,36 @@ const (
 // mounts show, files that are shown on top of others, uppers that are thrown
 // away, and what masks show. It goes with the old root; what was bound from it
 // stays.
-func (b *builder) makeScratch(fenced bool) {
-	const label = "make a scratch file system"
-	if fenced {
-		b.makeFence()
+func (b *builder) makeScratch() {
+	if b.scratch == 0 {
+		b.newScratch()
 	}
-	b.scratch = b.ownTmpfs(label, Mount{}, 0o700, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV)
-	if b.attachScratch() {
-		b.Do(label, plan.MoveMount, plan.Reg(b.scratch), b.Text(""), plan.Cwd, b.Text("/"), moveFlags(unix.MOVE_MOUNT_F_EMPTY_PATH))
-	}
-	b.Do(label, plan.Mknodat, plan.Reg(b.scratch), b.Text(maskFile), plan.Octal(unix.S_IFREG), plan.Num(0))
-	b.Do(label, plan.Mkdirat, plan.Reg(b.scratch), b.Text(maskDir), plan.Octal(0))
+	b.Do(scratchLabel, plan.Mknodat, plan.Reg(b.scratch), b.Text(maskFile), plan.Octal(unix.S_IFREG), plan.Num(0))
+	b.Do(scratchLabel, plan.Mkdirat, plan.Reg(b.scratch), b.Text(maskDir), plan.Octal(0))
 }
 
-// attachScratch reports whether the scratch file system has to be attached:
-// before Linux 6.15 nothing can be bound from a mount that is not.
-func (b *builder) attachScratch() bool { return !b.facts.Kernel.AtLeast(6, 15) }
+const scratchLabel = "make a scratch file system"
+
+// newScratch makes the file system, with nothing in it.
+func (b *builder) newScratch() {
+	b.scratch, _ = b.newFilesystem(scratchLabel, "tmpfs", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV, option{"mode", "700"})
+	if !b.detached() {
+		b.makeFence()
+		b.Do(scratchLabel, plan.MoveMount, plan.Reg(b.scratch), b.Text(""), plan.Cwd, b.Text("/"), moveFlags(unix.MOVE_MOUNT_F_EMPTY_PATH))
+	}
+}
+
+// detached reports whether mounts can be bound from, and mounted on, what is not
+// attached yet: since Linux 6.15. Before, the scratch file system has to be attached.
+func (b *builder) detached() bool { return b.facts.Kernel.AtLeast(6, 15) }
 
 // makeFence puts a mount that cannot be bound between the host's root and what
 // is attached above it. A copy of the host's whole tree would else have that on
 // top of it, and show the sandbox its own root.
 func (b *builder) makeFence() {
+	if b.fenced = b.mustFence(); !b.fenced {
+		return
+	}
 	const label = "keep what is built out of copies of the host's tree"
 	fence := b.ownTmpfs(label, Mount{}, 0o700, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV)
 	b.Do(label, plan.MountSetattr, plan.Reg(fence), b.Text(""), atFlags(unix.AT_EMPTY_PATH), b.attr(0, 0, unix.MS_UNBINDABLE), plan.Num(attrSize))
@@ -51,16 +60,16 @@ func (b *builder) makeFence() {
 	b.Close(fence)
 }
 
-// fenced reports whether the host's root is copied when something is attached
+// mustFence reports whether the host's root is copied when something is attached
 // above it.
-func (b *builder) fenced() bool {
+func (b *builder) mustFence() bool {
 	entries := b.entries
 	switch r := b.table.Rootfs; {
 	case r.Path != "" && r.Overlay == OverlayNone && mayBeRoot(r.Path), !r.HasTree() && r.Base == BaseHost:
-		if b.attachScratch() {
+		if !b.detached() {
 			return true
 		}
-	case b.rootIsFirst() && !b.attachScratch():
+	case b.rootIsFirst() && b.detached():
 		entries = entries[1:]
 	}
 	return slices.ContainsFunc(entries, func(r Resolved) bool {

@@ -30,23 +30,28 @@ func (b *builder) dev(r Resolved) error {
 	if err != nil {
 		return err
 	}
-	fd := b.newTmpfs(label, Mount{Noexec: !b.table.Ordered})
-	b.place(label, fd, s, Directory)
+	fd := b.takeDev(r)
+	if fd != 0 {
+		b.place(label, fd, s, Directory)
+	} else {
+		fd = b.newTmpfs(label, Mount{Noexec: !b.table.Ordered})
+		b.place(label, fd, s, Directory)
+		b.fillDev(fd, r.Target)
+	}
 	m := &mounted{own: true, at: s.at, dir: fd, dirAt: s.at}
 	s.node = b.cover(s, fd, m)
-	for _, name := range deviceNodes {
-		b.deviceNode(fd, r.Target, name)
-	}
 	for _, l := range deviceLinks {
-		b.Do("link "+r.Target+"/"+l.name, plan.Symlinkat, b.Text(l.text), plan.Reg(fd), b.Text(l.name))
 		s.node.add(l.name).link = l.text
 	}
-	b.devpts(fd, r.Target, s.node)
-	b.shm(fd, r.Target, s.node)
+	s.node.add("pts").cover(&mounted{at: r.Target + "/pts", dir: fd, dirAt: r.Target})
+	s.node.add("shm").cover(&mounted{own: true, at: r.Target + "/shm", dir: fd, dirAt: r.Target})
 	if b.context.Terminal {
 		label := "show the terminal as " + r.Target + "/console"
 		b.Do(label, plan.Mknodat, plan.Reg(fd), b.Text("console"), plan.Octal(unix.S_IFREG|0o444), plan.Num(0))
 		b.console = spot{dir: fd, path: "console"}
+		if b.pts == 0 {
+			b.pts = b.Do(label, plan.Openat, plan.Reg(fd), b.Text("pts"), plan.Bits(unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, &plan.OpenFlags), plan.Num(0)).Keep("terminals")
+		}
 	}
 	if b.table.Ordered {
 		return nil
@@ -60,42 +65,71 @@ func (b *builder) dev(r Resolved) error {
 	return nil
 }
 
+// fillDev makes what is in a minimal /dev.
+func (b *builder) fillDev(dev program.Reg, at string) {
+	for _, name := range deviceNodes {
+		b.deviceNode(dev, name)
+	}
+	for _, l := range deviceLinks {
+		b.Do("link "+at+"/"+l.name, plan.Symlinkat, b.Text(l.text), plan.Reg(dev), b.Text(l.name))
+	}
+	b.devpts(dev, at)
+	b.shm(dev, at)
+}
+
 // deviceNode binds a device of the host. Read-only is the node, which is the
 // host's own file, not what is written to the device.
-func (b *builder) deviceNode(dev program.Reg, at, name string) {
+func (b *builder) deviceNode(dev program.Reg, name string) {
 	label := "bind /dev/" + name
 	attrs := uint64(unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NOEXEC)
 	if !b.table.Ordered {
 		attrs |= unix.MOUNT_ATTR_RDONLY
 	}
-	open := b.Do(label, plan.OpenTree, plan.Cwd, b.Text("/dev/"+name), treeFlags(unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_NO_AUTOMOUNT))
-	if name == "tty" || name == "full" {
-		open.Accept(syscall.ENOENT).Note("the host has no /dev/" + name)
+	var missing []plan.Step
+	fd := b.takenNode(name)
+	if fd == 0 {
+		open := b.takeNode(label, name)
+		if !certain(name) {
+			missing = append(missing, open.Accept(syscall.ENOENT).Note("the host has no /dev/"+name))
+		}
+		fd = open.Keep("tree")
 	}
-	fd := open.Keep("tree")
 	b.Do(label, plan.MountSetattr, plan.Reg(fd), b.Text(""), atFlags(unix.AT_EMPTY_PATH), b.attr(attrs, 0, unix.MS_PRIVATE), plan.Num(attrSize))
 	b.Do(label, plan.Mknodat, plan.Reg(dev), b.Text(name), plan.Octal(unix.S_IFREG|0o444), plan.Num(0))
 	b.Do(label, plan.MoveMount, plan.Reg(fd), b.Text(""), plan.Reg(dev), b.Text(name), moveFlags(unix.MOVE_MOUNT_F_EMPTY_PATH))
 	b.Close(fd)
-	open.ElseHere()
+	for _, open := range missing {
+		open.ElseHere()
+	}
+}
+
+// certain reports whether every host has a device of deviceNodes.
+func certain(name string) bool { return name != "tty" && name != "full" }
+
+// takeNode takes a device of the host.
+func (b *builder) takeNode(label, name string) plan.Step {
+	return b.Do(label, plan.OpenTree, plan.Cwd, b.Text("/dev/"+name), treeFlags(unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_NO_AUTOMOUNT))
 }
 
 // devpts mounts an instance of its own: no terminal outside can be named inside.
-func (b *builder) devpts(dev program.Reg, at string, n *node) {
+func (b *builder) devpts(dev program.Reg, at string) {
 	label := "mount terminals at " + at + "/pts"
-	fd, _ := b.newFilesystem(label, "devpts", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NOEXEC,
-		option{"newinstance", ""}, option{"ptmxmode", "0666"}, option{"mode", "620"})
+	fd := b.takePts()
+	if fd == 0 {
+		fd = b.newPts(label)
+	}
 	b.Do(label, plan.Mkdirat, plan.Reg(dev), b.Text("pts"), plan.Octal(0o755))
 	b.Do(label, plan.MoveMount, plan.Reg(fd), b.Text(""), plan.Reg(dev), b.Text("pts"), moveFlags(unix.MOVE_MOUNT_F_EMPTY_PATH))
-	n.add("pts").cover(&mounted{at: at + "/pts", dir: dev, dirAt: at})
-	if b.context.Terminal && b.pts == 0 {
-		b.pts = fd
-		return
-	}
 	b.Close(fd)
 }
 
-func (b *builder) shm(dev program.Reg, at string, n *node) {
+func (b *builder) newPts(label string) program.Reg {
+	fd, _ := b.newFilesystem(label, "devpts", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NOEXEC,
+		option{"newinstance", ""}, option{"ptmxmode", "0666"}, option{"mode", "620"})
+	return fd
+}
+
+func (b *builder) shm(dev program.Reg, at string) {
 	label := "mount a tmpfs at " + at + "/shm"
 	perm := sticky()
 	if b.table.Ordered {
@@ -104,7 +138,6 @@ func (b *builder) shm(dev program.Reg, at string, n *node) {
 	fd := b.newTmpfs(label, Mount{Mode: perm})
 	b.Do(label, plan.Mkdirat, plan.Reg(dev), b.Text("shm"), plan.Octal(0o1777))
 	b.Do(label, plan.MoveMount, plan.Reg(fd), b.Text(""), plan.Reg(dev), b.Text("shm"), moveFlags(unix.MOVE_MOUNT_F_EMPTY_PATH))
-	n.add("shm").cover(&mounted{own: true, at: at + "/shm", dir: dev, dirAt: at})
 	b.Close(fd)
 }
 

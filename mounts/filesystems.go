@@ -109,26 +109,38 @@ func (b *builder) proc(r Resolved) error {
 	if err != nil {
 		return err
 	}
-	var fd program.Reg
-	limited := b.table.Masking.Proc() != ""
-	if b.context.SharedPID {
-		if limited {
-			return errors.New("the /proc of the caller's pid namespace is as it is: hidepid and proc_subset need one of the sandbox's own")
-		}
+	fd := b.takeProc(r)
+	made := fd != 0
+	switch {
+	case made:
+	case !b.context.SharedPID:
+		fd = b.freshProc(label, r.Fallback == FallbackBind && !b.limited(), b.table.Masking.procOptions()...)
+	case b.limited():
+		return errors.New("the /proc of the caller's pid namespace is as it is: hidepid and proc_subset need one of the sandbox's own")
+	default:
 		// Processes outside have files there that this user may write to, such as
 		// oom_score_adj. bubblewrap leaves them writable.
 		fd = b.cloneTree(label, "/proc", Mount{Writable: b.context.OuterProc || b.table.Ordered}, false)
-	} else {
-		fd = b.freshProc(label, r.Fallback == FallbackBind && !limited)
 	}
 	b.place(label, fd, s, Directory)
-	b.protect(fd, r.Target)
+	switch {
+	case made:
+	case b.table.Ordered:
+		b.protectWritable(fd, r.Target)
+	default:
+		b.hide(fd, r.Target, b.table.Masking.Unmask)
+		b.protect(fd, r.Target, b.table.Masking.Unmask)
+	}
 	b.covers(s, fd, &mounted{}, nil)
 	return nil
 }
 
-func (b *builder) freshProc(label string, fallback bool) program.Reg {
-	fd, refusals := b.newFilesystem(label, "proc", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC, b.table.Masking.procOptions()...)
+// limited reports whether a procfs shows less than all.
+func (b *builder) limited() bool { return b.table.Masking.Proc() != "" }
+
+// freshProc makes a procfs of the sandbox's own, detached.
+func (b *builder) freshProc(label string, fallback bool, options ...option) program.Reg {
+	fd, refusals := b.newFilesystem(label, "proc", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC, options...)
 	for _, s := range refusals {
 		s.Help(procHelp)
 	}
@@ -149,14 +161,10 @@ func (b *builder) freshProc(label string, fallback bool) program.Reg {
 	return fd
 }
 
-// protect masks and makes read-only what MaskedPaths and ReadonlyPaths list.
-func (b *builder) protect(proc program.Reg, at string) {
-	if b.table.Ordered {
-		b.protectWritable(proc, at)
-		return
-	}
+// hide masks what MaskedPaths lists, but for what is in unmask.
+func (b *builder) hide(proc program.Reg, at string, unmask []string) {
 	for _, p := range MaskedPaths {
-		if lifted(b.table.Masking.Unmask, p.Path) {
+		if lifted(unmask, p.Path) {
 			continue
 		}
 		source := maskFile
@@ -165,8 +173,12 @@ func (b *builder) protect(proc program.Reg, at string) {
 		}
 		b.coverPath("hide "+at+"/"+p.Path, b.scratch, source, proc, p.Path)
 	}
+}
+
+// protect makes read-only what ReadonlyPaths lists, but for what is in unmask.
+func (b *builder) protect(proc program.Reg, at string, unmask []string) {
 	for _, p := range ReadonlyPaths {
-		if !lifted(b.table.Masking.Unmask, p.Path) {
+		if !lifted(unmask, p.Path) {
 			b.protectPath("make "+at+"/"+p.Path+" read-only", proc, p.Path)
 		}
 	}

@@ -17,6 +17,9 @@ import (
 // Minimum is the oldest kernel: mount_setattr(2) came with it.
 var Minimum = host.Version{Major: 5, Minor: 12}
 
+// Root is the root of a Table that is being built.
+type Root struct{ b *builder }
+
 // builder adds the steps of one Table.
 type builder struct {
 	*plan.Builder
@@ -29,35 +32,55 @@ type builder struct {
 	root    program.Reg   // the new root's mount
 	scratch program.Reg   // a tmpfs outside of the new root for what has no other place
 	named   int           // files in it
+	fenced  bool          // what is attached is kept out of copies of the host's tree
 	covered []program.Arg // roots that a later one was mounted on: the word that tells whether it was, number 0 for certain
 	pts     program.Reg   // the sandbox's own devpts, 0: none
 	console spot          // where a terminal is shown as /dev/console
 	skips   []plan.Step   // refusals after which the current entry is left out
 	reaches bool          // something is made outside of the sandbox
-	late    []readonly    // own mounts that become read-only once everything is in place
+	ahead   ahead
+	late    []readonly // own mounts that become read-only once everything is in place
 	attrs   map[[3]uint64]program.Arg
 }
 
-// Plan appends the steps that build the new root and change into it. The
-// working directory is / afterwards. Where the sandbox gets a terminal, the
-// register with its slave end is returned.
+// Begin appends what the root needs, whatever it is made of and whose ids the sandbox
+// has, which need not be mapped yet. Where all is said, that is the same for every table
+// which is not ordered.
 //
-// All of it happens on descriptors: a source is looked up once, what is mounted
+// All that follows happens on descriptors: a source is looked up once, what is mounted
 // is made detached, and moved to a place that was looked up inside the new root.
-func (t Table) Plan(f host.Facts, c Context, p *plan.Builder) (terminal program.Reg, err error) {
+func (t Table) Begin(f host.Facts, c Context, all bool, p *plan.Builder) (*Root, error) {
 	if err := Refuse(f.Kernel); err != nil {
-		return 0, err
+		return nil, err
 	}
 	b := &builder{Builder: p, table: t, context: c, facts: f, attrs: make(map[[3]uint64]program.Arg)}
+	b.entries = t.Resolve(f, c)
 	b.Do("clear the file mode creation mask", plan.Umask, plan.Octal(0))
 	if c.SharedUser {
 		// A mount namespace of a new user namespace is a slave from the start.
 		b.Do("cut mount propagation to the host", plan.MountSetattr, plan.Cwd, b.Text("/"), atFlags(unix.AT_RECURSIVE),
 			b.attr(0, 0, unix.MS_SLAVE), plan.Num(attrSize))
 	}
-	b.entries = t.Resolve(f, c)
-	fenced := b.fenced()
-	b.makeScratch(fenced)
+	if b.makesAhead() {
+		b.makeAhead(all)
+	}
+	return &Root{b}, nil
+}
+
+// Fill goes on once there are ids.
+func (r *Root) Fill(all bool) {
+	b := r.b
+	b.makeScratch()
+	if b.makesAhead() {
+		b.fillAhead(all)
+	}
+}
+
+// Plan appends the steps that build the new root and change into it. The
+// working directory is / afterwards. Where the sandbox gets a terminal, the
+// register with its slave end is returned.
+func (r *Root) Plan() (terminal program.Reg, err error) {
+	b := r.b
 	if err := b.makeRoot(); err != nil {
 		return 0, err
 	}
@@ -65,7 +88,7 @@ func (t Table) Plan(f host.Facts, c Context, p *plan.Builder) (terminal program.
 	for i, r := range b.entries {
 		b.From = r.From
 		add := b.add
-		if t.Ordered {
+		if b.table.Ordered {
 			add = b.addOrdered
 		}
 		if err := add(i, r); err != nil {
@@ -75,11 +98,11 @@ func (t Table) Plan(f host.Facts, c Context, p *plan.Builder) (terminal program.
 			s.ElseHere()
 		}
 		b.skips = b.skips[:0]
-		b.begin(r.reaches(t.Ordered))
+		b.begin(r.reaches(b.table.Ordered))
 	}
 	b.From = ""
 	terminal = b.makeTerminal()
-	b.enter(fenced)
+	b.enter()
 	b.begin(false)
 	return terminal, nil
 }
@@ -157,6 +180,9 @@ func (b *builder) add(i int, r Resolved) error {
 func (b *builder) makeRoot() error {
 	r := b.table.Rootfs
 	m := &mounted{at: "/", dirAt: "/"}
+	if b.detached() {
+		b.makeFence()
+	}
 	switch {
 	case r.Image != "" && len(r.Layers) == 0:
 		return &problem.Problem{What: "rootfs.image", Why: "the image " + r.Image + " was not looked up", Fix: "Spec.UseImage does that"}
@@ -226,7 +252,8 @@ func (b *builder) seal(r readonly) {
 }
 
 // enter makes the new root the root and leaves nothing of the old one.
-func (b *builder) enter(fenced bool) {
+func (b *builder) enter() {
+	b.dropAhead()
 	// What is inside another one was mounted after it, and needs its descriptor.
 	for _, r := range slices.Backward(b.late) {
 		b.seal(r)
@@ -235,7 +262,7 @@ func (b *builder) enter(fenced bool) {
 		b.Do("make the root read-only", plan.MountSetattr, plan.Reg(b.root), b.Text(""), atFlags(unix.AT_EMPTY_PATH),
 			b.attr(unix.MOUNT_ATTR_RDONLY, 0, 0), plan.Num(attrSize))
 	}
-	if !b.attachScratch() {
+	if b.detached() {
 		// Closed as it is, it would have the kernel wait for all processors once
 		// more: with the host's tree it goes in the same wait.
 		b.Do("have the scratch file system go with the host's tree", plan.MoveMount, plan.Reg(b.scratch), b.Text(""), plan.Cwd, b.Text("/proc"),
@@ -248,10 +275,10 @@ func (b *builder) enter(fenced bool) {
 	for _, word := range b.covered {
 		b.letGoCovered(word)
 	}
-	if b.attachScratch() {
+	if !b.detached() {
 		b.letGo("the scratch file system")
 	}
-	if fenced {
+	if b.fenced {
 		b.letGo("the fence")
 	}
 	b.letGo("the host's tree")

@@ -56,7 +56,7 @@ type Setup struct {
 }
 
 // PlanBegin appends the first steps of the child: it lets go of the parent.
-func (s Setup) PlanBegin(p *plan.Builder) {
+func (s *Setup) PlanBegin(p *plan.Builder) {
 	p.Do("close the parent's end of the control socket", plan.Close, plan.Reg(child.RegSupervisor))
 	p.Do("give up privileges of executed files", plan.Prctl, plan.Num(unix.PR_SET_NO_NEW_PRIVS), plan.Num(1), plan.Num(0), plan.Num(0), plan.Num(0))
 	if s.Inherit == nil {
@@ -66,25 +66,30 @@ func (s Setup) PlanBegin(p *plan.Builder) {
 	s.Inherit.planFileLabel(p)
 	// Keys of the caller's session are reachable by possession, whatever the
 	// namespace (keyrings(7), session-keyring(7)).
-	leave := p.Do("leave the caller's session keyring", plan.Keyctl, plan.Num(unix.KEYCTL_JOIN_SESSION_KEYRING), plan.Num(0), plan.Num(0), plan.Num(0), plan.Num(0)).
-		Accept(syscall.ENOSYS, syscall.EPERM, syscall.EDQUOT, syscall.EACCES)
-	if !s.NoKeys {
-		leave.Note("the caller's session keyring could not be left")
-	}
-}
-
-// PlanSignals appends, beside what has to be looked up before the root changes,
-// the steps that put all signals into their initial state:
-// what the caller ignores must not be ignored inside. They stay blocked until
-// right before execve.
-func (s *Setup) PlanSignals(p *plan.Builder) {
-	if s.SharedPID {
-		s.PlanChildren(0, p) // now, while the host's /proc can be seen
-	}
+	planKeyring("leave the caller's session keyring", p)
+	s.planSignals(p)
 	if s.Enterable {
 		s.own = p.Do("keep what leads to the namespaces", plan.Openat, plan.Cwd, p.Text("/proc/self/ns"), plan.Bits(unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, &plan.OpenFlags), plan.Num(0)).
 			Accept(syscall.ENOENT, syscall.ENOTDIR, syscall.EACCES).Keep("own")
 	}
+}
+
+// planKeys appends, where no filter keeps the command from keyrings, the step that says
+// so if the caller's could not be left.
+func (s Setup) planKeys(p *plan.Builder) {
+	if !s.NoKeys {
+		planKeyring("make sure that the caller's session keyring was left", p).Note("the caller's session keyring could not be left")
+	}
+}
+
+func planKeyring(label string, p *plan.Builder) plan.Step {
+	return p.Do(label, plan.Keyctl, plan.Num(unix.KEYCTL_JOIN_SESSION_KEYRING), plan.Num(0), plan.Num(0), plan.Num(0), plan.Num(0)).
+		Accept(syscall.ENOSYS, syscall.EPERM, syscall.EDQUOT, syscall.EACCES)
+}
+
+// planSignals puts all signals into their initial state: what the caller ignores must
+// not be ignored inside. They stay blocked until right before execve.
+func (s Setup) planSignals(p *plan.Builder) {
 	initial := p.Space(32)
 	for first := 1; first <= 64; first++ {
 		last := first
@@ -95,6 +100,15 @@ func (s *Setup) PlanSignals(p *plan.Builder) {
 			p.Do("reset the action of every signal", plan.RtSigaction, plan.Num(uint64(first)), initial, plan.Num(0), plan.Num(8)).Repeat(last - first).Accept(syscall.EINVAL)
 		}
 		first = last
+	}
+}
+
+// PlanOuter appends what needs the caller's /proc, before the root changes, and what
+// not every command needs.
+func (s *Setup) PlanOuter(p *plan.Builder) {
+	s.planKeys(p)
+	if s.SharedPID {
+		s.PlanChildren(0, p) // now, while the host's /proc can be seen
 	}
 	if adj := s.Command.OOMScoreAdj; adj != nil {
 		label := "set oom_score_adj to " + strconv.Itoa(*adj)

@@ -28,6 +28,11 @@ type Streams struct {
 	Enterable bool  // others may enter the sandbox while it runs
 	Notify    bool  // the caller is told when the namespaces exist
 
+	// Opened says that the child begins in the usual way, whether the plan has a use for
+	// all of that or not, and Identified that it goes on to do so once there are ids
+	// (child.Opened).
+	Opened, Identified bool
+
 	// Begin, if there is one, is called with the namespaces and the steps that the plan
 	// has so far, again and again while there are more: child.Begin.
 	Begin func(p *program.Program, namespaces uint64)
@@ -81,6 +86,7 @@ type compiler struct {
 	streams  Streams
 	context  mounts.Context
 	setup    process.Setup
+	root     *mounts.Root
 	p        *plan.Builder
 }
 
@@ -118,6 +124,16 @@ func (c *compiler) compile() (*plan.Plan, error) {
 		c.p.Namespaces = first & unix.CLONE_NEWUSER
 		join.Plan(first&^unix.CLONE_NEWUSER, c.p)
 	}
+	if c.Namespaces.Net != namespaces.Share && c.Namespaces.Join.Net == nil {
+		network.Plan(c.p)
+	}
+	if !c.Command.PID1 {
+		if err := c.beginMounts(); err != nil {
+			return nil, err
+		}
+	}
+	c.p.Begin = c.begin
+	c.p.Advance()
 	// Process 1 is there later only; who maps the ids has to know of this one.
 	early := !c.Command.PID1 || c.Identity.Block != nil
 	if early {
@@ -130,21 +146,20 @@ func (c *compiler) compile() (*plan.Plan, error) {
 		c.p.Do("make the control group the root of its namespace", plan.Unshare, plan.Bits(unix.CLONE_NEWCGROUP, &plan.UnshareFlags))
 	}
 	c.Namespaces.Plan(c.p)
-	if c.Namespaces.Net != namespaces.Share && c.Namespaces.Join.Net == nil {
-		network.Plan(c.p)
-	}
 	if c.Network.Mode == network.Private {
 		_, gid := c.Identity.IDs(c.facts)
 		c.Network.PlanPrivate(gid, c.p)
 	}
-	c.setup.PlanSignals(c.p)
-	c.p.Begin = c.begin
+	c.setup.PlanOuter(c.p)
 	c.p.Advance()
 	if c.Command.PID1 {
 		// A fresh procfs shows the pid namespace of the process that mounts it.
 		c.fork(second)
 		if !early {
 			c.notify()
+		}
+		if err := c.beginMounts(); err != nil {
+			return nil, err
 		}
 		if err := c.mounts(); err != nil {
 			return nil, err
@@ -251,12 +266,22 @@ func (c *compiler) filterContext() seccomp.Context {
 	}
 }
 
+// beginMounts begins with the root, where there is one of the sandbox's own.
+func (c *compiler) beginMounts() (err error) {
+	if !c.Namespaces.None {
+		c.root, err = c.table().Begin(c.facts, c.context, c.streams.Opened, c.p)
+	}
+	return err
+}
+
 func (c *compiler) mounts() error {
 	if c.Namespaces.None {
 		c.ownTerminal()
 		return c.planBare()
 	}
-	terminal, err := c.table().Plan(c.facts, c.context, c.p)
+	c.root.Fill(c.streams.Identified)
+	c.p.Advance()
+	terminal, err := c.root.Plan()
 	c.setup.Terminal = terminal
 	if terminal != 0 {
 		c.p.Replaced = c.setup.Terminals

@@ -5,9 +5,13 @@ import (
 	"slices"
 	"strconv"
 
+	"golang.org/x/sys/unix"
+
+	"github.com/snug-sandbox/snug/internal/child"
 	"github.com/snug-sandbox/snug/internal/host"
 	"github.com/snug-sandbox/snug/internal/plan"
 	"github.com/snug-sandbox/snug/internal/problem"
+	"github.com/snug-sandbox/snug/internal/program"
 )
 
 const (
@@ -74,9 +78,23 @@ func (c Config) Plan(f host.Facts, p *plan.Builder) error {
 	}
 	uid, gid := c.IDs(f)
 	p.WriteFile("give up setgroups", plan.Cwd, "/proc/self/setgroups", "deny")
-	p.WriteFile(fmt.Sprintf("map user %d to %d", uid, f.UID), plan.Cwd, "/proc/self/uid_map", fmt.Sprintf("%d %d 1", uid, f.UID))
-	p.WriteFile(fmt.Sprintf("map group %d to %d", gid, f.GID), plan.Cwd, "/proc/self/gid_map", fmt.Sprintf("%d %d 1", gid, f.GID))
+	writeMap(fmt.Sprintf("map user %d to %d", uid, f.UID), "/proc/self/uid_map", Line(uid, f.UID), p)
+	writeMap(fmt.Sprintf("map group %d to %d", gid, f.GID), "/proc/self/gid_map", Line(gid, f.GID), p)
 	return nil
+}
+
+// Line is the line of a map (user_namespaces(7)) that has one id.
+func Line(inside, outside int) string { return fmt.Sprintf("%d %d 1", inside, outside) }
+
+// writeMap writes a map of one line. It has room for every line, so that all that
+// follows is where it is with any other: a process that was made ahead may have written
+// one already (child.Identify).
+func writeMap(label, path, line string, p *plan.Builder) {
+	text := p.Bytes(append([]byte(line), make([]byte, child.MapSize-len(line))...))
+	text.Form = program.Text
+	fd := p.Do(label, plan.Openat, plan.Cwd, p.Text(path), plan.Bits(unix.O_WRONLY|unix.O_CLOEXEC, &plan.OpenFlags), plan.Num(0)).Keep("file")
+	p.Do(label, plan.Write, plan.Reg(fd), text, plan.Num(uint64(len(line)))).Min(len(line))
+	p.Close(fd)
 }
 
 // planRange maps root inside to the caller, and the ids from 1 up to the

@@ -12,6 +12,7 @@ import (
 
 	"github.com/snug-sandbox/snug"
 	"github.com/snug-sandbox/snug/images"
+	"github.com/snug-sandbox/snug/internal/child"
 	"github.com/snug-sandbox/snug/internal/problem"
 	"github.com/snug-sandbox/snug/internal/running"
 	"github.com/snug-sandbox/snug/network"
@@ -133,6 +134,9 @@ func (v *runVerb) run(std streams) (*snug.Result, error) {
 	}()
 	if err := v.provide(s, std); err != nil {
 		return nil, s.blame(err)
+	}
+	if users, groups, usual := s.Spec.Maps(v.image, os.Geteuid(), os.Getegid()); usual {
+		child.Identify(users, groups)
 	}
 	if l, err := v.runs(s); l != nil || err != nil {
 		return v.join(l, s, std, err)

@@ -51,7 +51,9 @@ func makeAhead(r *region, stack unsafe.Pointer) {
 		f := split
 		r.entry = **(**uintptr)(unsafe.Pointer(&f))
 		elsewhere(r)
-		r.splitter = cloneBlocked(0, aheadStack(r, 1), nil, r)
+		furnish(r)
+		r.regs[RegSupervisor], r.regs[RegControl] = uint64(r.pair[0]), uint64(r.pair[1])
+		r.splitter = cloneBlocked(0, stackTop(r, 1), nil, r)
 		if r.affinity != 0 && r.splitter > 0 {
 			syscall.RawSyscall6(syscall.SYS_SCHED_SETAFFINITY, uintptr(r.splitter), r.affinity, uintptr(unsafe.Pointer(&r.others)), 0, 0, 0)
 		}
@@ -64,11 +66,29 @@ func makeAhead(r *region, stack unsafe.Pointer) {
 	lighten()
 }
 
+// nobody is, of all descriptors, the one that nobody has.
+const nobody = ^uint64(0)
+
+// furnish gives a region what it has before a program is loaded.
+//
 //go:nosplit
 //go:norace
 //go:noinline
 //go:nocheckptr
-func aheadStack(r *region, n uintptr) uintptr {
+func furnish(r *region) {
+	r.stack, r.moveStack = stackTop(r, 0), stackTop(r, 1)
+	for i := range r.regs {
+		r.regs[i&63] = nobody
+	}
+}
+
+// stackTop is where stack n of a region begins.
+//
+//go:nosplit
+//go:norace
+//go:noinline
+//go:nocheckptr
+func stackTop(r *region, n uintptr) uintptr {
 	return uintptr(unsafe.Pointer(r)) + regionSize - n*stackSize - 64
 }
 
@@ -89,7 +109,7 @@ func closeFD(fd int32) {
 func split(r *region) {
 	f := await
 	r.entry = **(**uintptr)(unsafe.Pointer(&f))
-	r.aheadPID = clone(r.aheadFlags|syscall.CLONE_PARENT, aheadStack(r, 2), r)
+	r.aheadPID = clone(r.aheadFlags|syscall.CLONE_PARENT|syscall.CLONE_VM, stackTop(r, 2), r)
 	exit(0)
 }
 
@@ -139,20 +159,25 @@ func processor(r *region) uint32 {
 func await(r *region) {
 	control, supervisor := uintptr(r.pair[1]), uintptr(r.pair[0])
 	syscall.RawSyscall6(syscall.SYS_DUP3, control, supervisor, syscall.O_CLOEXEC, 0, 0, 0)
-	if r.aheadFlags&syscall.CLONE_NEWNET != 0 {
+	f := run
+	r.entry = **(**uintptr)(unsafe.Pointer(&f)) // for the second clone
+	if r.opened > 0 {
+		runOpening(r, openingIDs)
+	} else if r.aheadFlags&syscall.CLONE_NEWNET != 0 {
 		loopback(r)
 	}
-	head := receive(r, control)
+	for head := receive(r, control); head != whole; head = receive(r, control) {
+		if head == identified {
+			runOpening(r, uint64(len(opening)))
+			continue
+		}
+		for r.resume < head {
+			r.resume = step(r, at(r, r.resume), r.resume)
+		}
+	}
 	for i := 0; i < len(r.closing); i++ {
 		if fd := r.closing[i] - 1; fd >= 0 {
 			syscall.RawSyscall6(syscall.SYS_FCNTL, uintptr(fd), syscall.F_SETFD, syscall.FD_CLOEXEC, 0, 0, 0)
-		}
-	}
-	f := run
-	r.entry = **(**uintptr)(unsafe.Pointer(&f)) // for the second clone
-	for ; head != whole; head = receive(r, control) {
-		for r.resume < head {
-			r.resume = step(r, at(r, r.resume), r.resume)
 		}
 	}
 	if r.affinity != 0 {
@@ -161,9 +186,12 @@ func await(r *region) {
 	run(r)
 }
 
-// whole is the message that all of the program is there. Others tell how many of its
-// steps are.
-const whole = ^uint64(0)
+// whole is the message that all of the program is there, identified that the ids are
+// known. Others tell how many steps of the program are there.
+const (
+	whole      = ^uint64(0)
+	identified = whole - 1
+)
 
 // receive waits for a message. The other side's end is the end of this process.
 //
@@ -205,7 +233,7 @@ func settle(r *region) {
 }
 
 // loopback brings up the loopback interface, which every program with a network of
-// its own does, too: there it takes longer.
+// its own does, too: there it takes longer. The opening has it.
 //
 //go:nosplit
 //go:norace

@@ -49,6 +49,9 @@ func guess(r *region, stack unsafe.Pointer) (flags uint64) {
 	for i := uintptr(1); i < words; i++ {
 		word := *(*unsafe.Pointer)(unsafe.Add(stack, 8+8*i))
 		if i == 1 && equal(word, &verb) {
+			if mayOpen(r) {
+				r.opened = openingIDs
+			}
 			return verb.flags
 		}
 		if i+1 < words && equal(word, &more) {

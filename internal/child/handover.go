@@ -12,11 +12,8 @@ var claimed atomic.Bool
 
 // claim returns the image of the process that was made ahead, once.
 func claim() *image {
-	if ahead == 0 || claimed.Swap(true) {
-		return nil
-	}
-	r := *(**region)(unsafe.Pointer(&ahead))
-	if r.splitter <= 0 {
+	r := made()
+	if r == nil || claimed.Swap(true) {
 		return nil
 	}
 	return &image{memory: unsafe.Slice((*byte)(unsafe.Pointer(r)), aheadSize), region: r, static: true, dataAt: aheadData}
@@ -39,6 +36,15 @@ var begun atomic.Pointer[image]
 // batch is how many steps are worth a message.
 const batch = 24
 
+// worthwhile reports whether p has enough steps that the process does not know of: a few
+// are enough for one that has none.
+func (img *image) worthwhile(p *program.Program) bool {
+	if img.steps == 0 {
+		return len(p.Steps) > int(img.region.opened)
+	}
+	return len(p.Steps)-img.steps >= batch
+}
+
 // Begin has a process that was made ahead run the steps that p has so far, while
 // others are still added; it may be called again when there are more. Start goes on
 // with it. The steps must stay as they are, and none may wait for anybody. What needs
@@ -50,18 +56,23 @@ func Begin(p *program.Program, flags uint64) {
 		if img = claim(); img == nil {
 			return
 		}
-		img.clear()
-		img.prepare()
-		img.begins = p
 		begun.Store(img)
 	}
-	if img.begins != p || img.steps > 0 && len(p.Steps)-img.steps < batch || !img.suits(p, flags) || !early(p, img.steps) {
+	if img.begins == nil && img.opensAs(p) {
+		img.begins = p
+	}
+	if img.begins != p || !img.worthwhile(p) || !img.suits(p, flags) || !early(p, img.steps) {
 		return
 	}
+	img.add(p)
+}
+
+// add has the process run the steps that p has so far.
+func (img *image) add(p *program.Program) {
 	img.load(p)
 	img.text = append(img.text, p.Data[len(img.text):]...)
 	img.relocs = append(img.relocs, p.Relocs[len(img.relocs):]...)
-	img.wake(uint64(img.steps)) // Start will find out
+	wake(img.region, uint64(img.steps)) // Start will find out
 }
 
 // early reports whether steps need nothing that only Start knows.
@@ -80,21 +91,10 @@ func early(p *program.Program, from int) bool {
 	return true
 }
 
-// prepare gives a program the registers that do not depend on Options.
-func (img *image) prepare() {
-	r := img.region
-	r.regs[RegSupervisor], r.regs[RegControl] = uint64(r.pair[0]), uint64(r.pair[1])
-	img.setRanges()
-	for i, fd := range closing {
-		r.closing[i] = 1 + int32(fd)
-	}
-	img.closing = len(closing)
-}
-
 // wake has the process go on, up to a step.
-func (img *image) wake(head uint64) error {
+func wake(r *region, head uint64) error {
 	const size = unsafe.Sizeof(head)
-	_, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, uintptr(img.region.pair[0]), uintptr(unsafe.Pointer(&head)), size, msgNoSignal, 0, 0)
+	_, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, uintptr(r.pair[0]), uintptr(unsafe.Pointer(&head)), size, msgNoSignal, 0, 0)
 	if errno != 0 {
 		return errno
 	}
@@ -109,12 +109,10 @@ func handOver(p *program.Program, o Options) *Process {
 		if img = claim(); img == nil {
 			return nil
 		}
-		img.clear()
-		img.prepare()
-	} else if img.begins != p || !begun.CompareAndSwap(img, nil) {
+	} else if img.begins != nil && img.begins != p || !begun.CompareAndSwap(img, nil) {
 		return nil
 	}
-	if !o.Inherited || o.CgroupFD > 0 || img.closing != len(closing) || !img.suits(p, o.Flags) || !img.agrees(p) {
+	if !o.Inherited || o.CgroupFD > 0 || !img.suits(p, o.Flags) || !img.agrees(p) || img.begins == nil && !img.opensAs(p) {
 		img.drop()
 		return nil
 	}
@@ -125,7 +123,11 @@ func handOver(p *program.Program, o Options) *Process {
 		return nil
 	}
 	img.set(o)
-	err := img.wake(whole)
+	img.setRanges()
+	for i, fd := range closing {
+		r.closing[i] = 1 + int32(fd)
+	}
+	err := wake(r, whole)
 	waitFor(int(r.splitter))
 	if r.aheadPID <= 0 || err != nil {
 		img.drop() // a clone will say why there are no namespaces

@@ -117,12 +117,12 @@ func lightMain() {
 func grow() {
 	if !light {
 		var room [40 << 10]byte
-		furnish(&room)
+		fill(&room)
 	}
 }
 
 //go:noinline
-func furnish(room *[40 << 10]byte) { room[0] = 1 }
+func fill(room *[40 << 10]byte) { room[0] = 1 }
 
 // Whole brings up what is missing of Go's runtime. It must be called before
 // anything that waits for another goroutine, or may take long: until then nobody

@@ -22,10 +22,9 @@ type image struct {
 	steps  int // that are loaded
 
 	// Of a process that was made ahead.
-	begins  *program.Program // that it has begun
-	relocs  []program.Reloc  // that were loaded
-	text    []byte           // data that was loaded, which the steps may have changed since
-	closing int              // how many descriptors it closes
+	begins *program.Program // that it has begun
+	relocs []program.Reloc  // that were loaded
+	text   []byte           // data that was loaded, which the steps may have changed since
 }
 
 // newImage maps the memory for a program of the given size.
@@ -37,16 +36,8 @@ func newImage(size int) (*image, error) {
 	}
 	img := &image{memory: memory, region: (*region)(unsafe.Pointer(&memory[0]))}
 	img.region.entry = entryPoint()
-	img.clear()
+	furnish(img.region)
 	return img, nil
-}
-
-// clear gives the region what it has before a program is loaded.
-func (img *image) clear() {
-	img.region.stack, img.region.moveStack = img.stackTop(0), img.stackTop(1)
-	for i := range img.region.regs {
-		img.region.regs[i] = ^uint64(0) // of all descriptors, the one that nobody has
-	}
 }
 
 // size is what p needs in an image.
@@ -148,11 +139,7 @@ func following(next, index int) int32 {
 }
 
 // firstStack is the top of the first process's stack.
-func (img *image) firstStack() uintptr { return img.stackTop(2) }
-
-func (img *image) stackTop(n uintptr) uintptr {
-	return uintptr(unsafe.Pointer(&img.memory[0])) + regionSize - n*stackSize - 64
-}
+func (img *image) firstStack() uintptr { return stackTop(img.region, 2) }
 
 func (img *image) free() {
 	if img.memory != nil && !img.static {

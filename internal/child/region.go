@@ -3,7 +3,7 @@
 // with unsafe code; with package program it is all that has to be read to know
 // what happens between clone and execve.
 //
-// # Rules of the code in interpret.go, reap.go, ahead.go, lighten.go, guess.go and scarce.go
+// # Rules of the code in interpret.go, reap.go, ahead.go, opening.go, lighten.go, guess.go and scarce.go
 //
 // It runs in a process that was cloned from one thread of a Go program. There
 // is no scheduler, no garbage collector and no other thread, and any lock of
@@ -44,7 +44,10 @@ type region struct {
 
 	fullMask, callersMask uint64 // signals, while the first process is cloned
 
-	aheadFlags uint64    // namespaces of the process that was made ahead
+	aheadFlags uint64 // namespaces of the process that was made ahead
+	opened     uint64 // how many steps of the opening it runs
+	users      idMap  // that it writes
+	groups     idMap
 	aheadPID   int64     // its pid, or a negated errno
 	splitter   int64     // pid of the process that makes it
 	pair       [2]int32  // the control socket: the supervisor's end and the other

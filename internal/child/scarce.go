@@ -86,7 +86,7 @@ func threads(r *region) bool {
 	r.entry = **(**uintptr)(unsafe.Pointer(&f))
 	made := uintptr(0)
 	for made < leastThreads {
-		pid := cloneBlocked(0, aheadStack(r, 1), nil, r)
+		pid := cloneBlocked(0, stackTop(r, 1), nil, r)
 		if pid <= 0 {
 			break
 		}

@@ -17,7 +17,7 @@ import (
 // interpreterFiles hold what runs between clone and execve, or before Go's
 // runtime starts, and nothing else: no memory may be allocated there, no stack may grow, no other thread exists
 // that could release a lock.
-var interpreterFiles = []string{"internal/child/interpret.go", "internal/child/reap.go", "internal/child/ahead.go", "internal/child/lighten.go", "internal/child/guess.go", "internal/child/scarce.go"}
+var interpreterFiles = []string{"internal/child/interpret.go", "internal/child/reap.go", "internal/child/ahead.go", "internal/child/opening.go", "internal/child/lighten.go", "internal/child/guess.go", "internal/child/scarce.go"}
 
 // rawSystemCalls are the only functions that these files may call: the ways of
 // Go's own between "prepare the registers" and "enter the kernel".

@@ -26,6 +26,7 @@ type Builder struct {
 	// something is sent from there.
 	Control program.Reg
 
+	args   []program.Arg // of all steps, one after the other
 	inUse  [program.Registers]bool
 	names  [program.Registers]string // of registers in use
 	failed error
@@ -37,6 +38,7 @@ type Builder struct {
 func NewBuilder(descriptors []int) *Builder {
 	b := &Builder{texts: make(map[string]uint64, 64)}
 	b.Program.Steps = make([]program.Step, 0, 640)
+	b.args = make([]program.Arg, 0, 2560)
 	b.Program.Data = make([]byte, 8, 4096) // offset 0 means "none"
 	b.Files = descriptors
 	b.take(child.RegControl, "control")
@@ -65,7 +67,9 @@ type Step struct {
 
 // Do adds a step.
 func (b *Builder) Do(label string, call program.Call, args ...program.Arg) Step {
-	b.Program.Steps = append(b.Program.Steps, program.Step{Label: label, From: b.From, Call: call, Args: args})
+	at := len(b.args)
+	b.args = append(b.args, args...)
+	b.Program.Steps = append(b.Program.Steps, program.Step{Label: label, From: b.From, Call: call, Args: b.args[at:len(b.args):len(b.args)]})
 	return Step{b, len(b.Program.Steps) - 1}
 }
 
