@@ -96,6 +96,9 @@ func dispatch(args []string, std streams) error {
 	if v := actionsWords(args); v != nil {
 		return v.do(std)
 	}
+	if v := plainRun(args); v != nil {
+		return v.do(std)
+	}
 	cmd, err := parse(args)
 	if err != nil {
 		return err
