@@ -130,3 +130,53 @@ func TestWhatIsToldOfIDsHolds(t *testing.T) {
 		}
 	}
 }
+
+// A child that has begun goes on with nothing but what it began with.
+func TestAnotherOpeningIsNone(t *testing.T) {
+	f := fakeHost(newest)
+	list := openings(t, goldenSpecs(t, f)["default"], f, true)
+	users, groups := userns.Line(f.UID, f.UID), userns.Line(f.GID, f.GID)
+	opens := func(p *program.Program) bool {
+		all, _ := child.OpensAs(p, users, groups)
+		return all
+	}
+	last := list[len(list)-1]
+	step := func(change func(*program.Step)) *program.Program {
+		p := &program.Program{Steps: slices.Clone(last.Steps), Data: last.Data, Relocs: last.Relocs}
+		for i := range p.Steps {
+			if p.Steps[i].Call.Name == "fsopen" {
+				p.Steps[i].Args = slices.Clone(p.Steps[i].Args)
+				change(&p.Steps[i])
+				break
+			}
+		}
+		return p
+	}
+	data := func(text string) *program.Program {
+		p := &program.Program{Steps: last.Steps, Data: bytes.Clone(last.Data), Relocs: last.Relocs}
+		p.Data[bytes.Index(p.Data, []byte(text))]++
+		return p
+	}
+	for name, c := range map[string]struct {
+		p     *program.Program
+		opens bool
+	}{
+		"as it is":         {last, true},
+		"another label":    {step(func(s *program.Step) { s.Label, s.From = "label", "from" }), true},
+		"another call":     {step(func(s *program.Step) { s.Call.Nr++ }), false},
+		"another argument": {step(func(s *program.Step) { s.Args[1].Value++ }), false},
+		"another text":     {step(func(s *program.Step) { s.Args[0].Value++ }), false},
+		"another register": {step(func(s *program.Step) { s.Out-- }), false},
+		"another way":      {step(func(s *program.Step) { s.Then = len(last.Steps) - 1 }), false},
+		"an errno is fine": {step(func(s *program.Step) { s.Accept[0] = 1 }), false},
+		"a result kept":    {step(func(s *program.Step) { s.Store = 8 }), false},
+		"other data":       {data("tmpfs\x00"), false},
+		"other ids":        {data(users), false},
+		"fewer steps":      {list[1], false},
+		"a pointer":        {&program.Program{Steps: last.Steps, Data: last.Data, Relocs: []program.Reloc{{At: 8}}}, false},
+	} {
+		if got := opens(c.p); got != c.opens {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}

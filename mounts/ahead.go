@@ -10,10 +10,9 @@ import (
 // but the strangest tables have a use for it, so that it can be made before a table is
 // known.
 type ahead struct {
-	nodes  map[string]program.Reg // devices that every host has
-	pts    program.Reg            // terminals
-	procfs program.Reg            // a procfs that nothing is said of
-	dev    program.Reg            // a minimal /dev
+	pts    program.Reg // terminals
+	procfs program.Reg // a procfs that nothing is said of
+	dev    program.Reg // a minimal /dev
 }
 
 // makesAhead reports whether anything is.
@@ -23,12 +22,6 @@ func (b *builder) makesAhead() bool { return b.detached() && !b.table.Ordered }
 func (b *builder) makeAhead(all bool) {
 	b.newScratch()
 	if b.from(usualDev) || all {
-		b.ahead.nodes = make(map[string]program.Reg)
-		for _, name := range deviceNodes {
-			if certain(name) {
-				b.ahead.nodes[name] = b.takeNode("bind /dev/"+name, name).Keep("tree")
-			}
-		}
 		b.ahead.pts = b.newPts("mount terminals at /dev/pts")
 	}
 	if b.from(b.usualProc) || all {
@@ -82,13 +75,6 @@ func (b *builder) takeDev(r Resolved) (fd program.Reg) {
 	return fd
 }
 
-// takenNode is a device that was taken ahead, once, or 0.
-func (b *builder) takenNode(name string) program.Reg {
-	fd := b.ahead.nodes[name]
-	delete(b.ahead.nodes, name)
-	return fd
-}
-
 // takePts are the terminals that were made ahead, once, or 0.
 func (b *builder) takePts() (fd program.Reg) {
 	fd, b.ahead.pts = b.ahead.pts, 0
@@ -97,11 +83,7 @@ func (b *builder) takePts() (fd program.Reg) {
 
 // dropAhead closes what nothing had a use for.
 func (b *builder) dropAhead() {
-	unused := []program.Reg{b.ahead.procfs, b.ahead.dev, b.ahead.pts}
-	for _, name := range deviceNodes {
-		unused = append(unused, b.takenNode(name))
-	}
-	for _, fd := range unused {
+	for _, fd := range []program.Reg{b.ahead.procfs, b.ahead.dev, b.ahead.pts} {
 		if fd != 0 {
 			b.Close(fd)
 		}

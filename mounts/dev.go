@@ -85,30 +85,16 @@ func (b *builder) deviceNode(dev program.Reg, name string) {
 	if !b.table.Ordered {
 		attrs |= unix.MOUNT_ATTR_RDONLY
 	}
-	var missing []plan.Step
-	fd := b.takenNode(name)
-	if fd == 0 {
-		open := b.takeNode(label, name)
-		if !certain(name) {
-			missing = append(missing, open.Accept(syscall.ENOENT).Note("the host has no /dev/"+name))
-		}
-		fd = open.Keep("tree")
+	open := b.Do(label, plan.OpenTree, plan.Cwd, b.Text("/dev/"+name), treeFlags(unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_NO_AUTOMOUNT))
+	if name == "tty" || name == "full" {
+		open.Accept(syscall.ENOENT).Note("the host has no /dev/" + name)
 	}
+	fd := open.Keep("tree")
 	b.Do(label, plan.MountSetattr, plan.Reg(fd), b.Text(""), atFlags(unix.AT_EMPTY_PATH), b.attr(attrs, 0, unix.MS_PRIVATE), plan.Num(attrSize))
 	b.Do(label, plan.Mknodat, plan.Reg(dev), b.Text(name), plan.Octal(unix.S_IFREG|0o444), plan.Num(0))
 	b.Do(label, plan.MoveMount, plan.Reg(fd), b.Text(""), plan.Reg(dev), b.Text(name), moveFlags(unix.MOVE_MOUNT_F_EMPTY_PATH))
 	b.Close(fd)
-	for _, open := range missing {
-		open.ElseHere()
-	}
-}
-
-// certain reports whether every host has a device of deviceNodes.
-func certain(name string) bool { return name != "tty" && name != "full" }
-
-// takeNode takes a device of the host.
-func (b *builder) takeNode(label, name string) plan.Step {
-	return b.Do(label, plan.OpenTree, plan.Cwd, b.Text("/dev/"+name), treeFlags(unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_NO_AUTOMOUNT))
+	open.ElseHere()
 }
 
 // devpts mounts an instance of its own: no terminal outside can be named inside.
