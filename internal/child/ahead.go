@@ -109,7 +109,7 @@ func closeFD(fd int32) {
 func split(r *region) {
 	f := await
 	r.entry = **(**uintptr)(unsafe.Pointer(&f))
-	r.aheadPID = clone(r.aheadFlags|syscall.CLONE_PARENT|syscall.CLONE_VM, stackTop(r, 2), r)
+	r.aheadPID = clone(r.aheadFlags|syscall.CLONE_PARENT, stackTop(r, 2), r)
 	exit(0)
 }
 
