@@ -32,48 +32,39 @@ func (v *runVerb) provide(s *sandbox, std streams) error {
 	if ref == "" {
 		return nil
 	}
+	if err := s.Spec.Validate(); err != nil {
+		return s.blame(err)
+	}
 	store, err := images.Open("")
 	if err != nil {
 		return err
 	}
-	v.image, err = store.Use(ref)
-	if err == nil && v.pull != "always" && fits(s.Spec, v.image) && s.Spec.Rootfs.Name == "" {
-		return nil // to be settled, it has time until the sandbox is built
-	}
-	if err := s.Spec.Validate(); err != nil {
-		return s.blame(err)
-	}
 	std.in, std.out = nil, std.err // the command's own are not touched
 	quiet := imageVerb{args: []string{ref}, quiet: v.quiet}
+	image, err := store.Use(ref)
 	if v.pull == "always" || errors.Is(err, fs.ErrNotExist) && v.pull != "never" {
 		pull := quiet
 		pull.word = "pull"
 		if err := failed(pull.fill(std), "image "+ref, "could not be pulled"); err != nil {
 			return err
 		}
-		if v.image != nil {
-			v.image.Close()
-		}
-		v.image, err = store.Use(ref)
+		image, err = store.Use(ref)
 	}
 	if err != nil {
 		return err
 	}
-	if fits(s.Spec, v.image) && s.Spec.Rootfs.Name == "" {
-		return nil
+	v.image = image
+	ids := spec.ChooseIDs(s.Spec.Identity.Map, image)
+	fits := image.Has(ids) || s.Spec.Identity.Map == "" && (image.Has(images.Range) || image.Has(images.Single))
+	if fits && s.Spec.Rootfs.Name == "" {
+		return nil // to be settled, it has time until the sandbox is built
 	}
-	if err := v.settled(std); err != nil || fits(s.Spec, v.image) {
+	if err := v.settled(std); err != nil || fits {
 		return err
 	}
-	ids := spec.ChooseIDs(s.Spec.Identity.Map, v.image)
 	convert := quiet
 	convert.word = "convert"
 	return failed(convert.inSandbox(std, ids, nil), "image "+ref, "could not be unpacked for other ids")
-}
-
-// fits reports whether an image is unpacked for the ids of a sandbox.
-func fits(s spec.Spec, image *images.Image) bool {
-	return image.Has(spec.ChooseIDs(s.Identity.Map, image)) || s.Identity.Map == "" && (image.Has(images.Range) || image.Has(images.Single))
 }
 
 // settled has an image checked whose layers may not be complete.
