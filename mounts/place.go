@@ -160,7 +160,7 @@ func (b *builder) makeMissing(label string, r Resolved, w way) {
 		if last {
 			b.makePoint(label, r, part, name)
 		} else {
-			b.Do(say, plan.Mkdirat, plan.Reg(part), b.Text(name), plan.Octal(uint32(w.perm)))
+			b.makes(b.Do(say, plan.Mkdirat, plan.Reg(part), b.Text(name), plan.Octal(uint32(w.perm))))
 		}
 		b.Do("close part", plan.Close, plan.Reg(part))
 		if looks {
@@ -185,7 +185,9 @@ func (b *builder) above(label string) string {
 
 // makePoint makes the mount point itself, of the kind that the mount has.
 func (b *builder) makePoint(label string, r Resolved, dir program.Reg, name string) {
-	mkdir := func() plan.Step { return b.Do(label, plan.Mkdirat, plan.Reg(dir), b.Text(name), plan.Octal(0o755)) }
+	mkdir := func() plan.Step {
+		return b.makes(b.Do(label, plan.Mkdirat, plan.Reg(dir), b.Text(name), plan.Octal(0o755)))
+	}
 	switch r.Type {
 	case Dir:
 		b.makeDir(label, dir, name, r.Mode)
@@ -225,7 +227,7 @@ func (b *builder) makeDir(label string, dir program.Reg, name string, perm *unit
 	if perm != nil {
 		bits = *perm
 	}
-	b.Do(label, plan.Mkdirat, plan.Reg(dir), b.Text(name), plan.Octal(uint32(bits)))
+	b.makes(b.Do(label, plan.Mkdirat, plan.Reg(dir), b.Text(name), plan.Octal(uint32(bits))))
 	if bits&0o6000 == 0 || b.table.Ordered {
 		return // bubblewrap leaves it at that
 	}
@@ -273,7 +275,16 @@ func (b *builder) place(label string, fd program.Reg, s spot, kind Kind) {
 var notADirectory = []syscall.Errno{syscall.ENOTDIR, syscall.EINVAL}
 
 func (b *builder) makeFile(label string, s spot) {
-	b.Do(label, plan.Mknodat, plan.Reg(s.dir), b.Text(s.path), plan.Octal(unix.S_IFREG|0o444), plan.Num(0))
+	b.makes(b.Do(label, plan.Mknodat, plan.Reg(s.dir), b.Text(s.path), plan.Octal(unix.S_IFREG|0o444), plan.Num(0)))
+}
+
+// makes has a step that makes a file say why it may not, but for who expects the words
+// of bubblewrap.
+func (b *builder) makes(s plan.Step) plan.Step {
+	if b.table.Ordered {
+		return s
+	}
+	return s.Help(madeHelp)
 }
 
 // covers notes that m is now mounted at the spot. A descriptor of it is kept

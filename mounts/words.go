@@ -41,6 +41,11 @@ func atFlags(v uint64) program.Arg   { return plan.Bits(v, &plan.AtFlags) }
 func moveFlags(v uint64) program.Arg { return plan.Bits(v, &plan.MoveFlags) }
 func treeFlags(v uint64) program.Arg { return plan.Bits(v, &plan.TreeFlags) }
 
+const (
+	foreignOwner  = "the directory that it would be made in belongs to a user or a group that the sandbox has no id for"
+	foreignRemedy = "make it there beforehand, or give the tree to yourself (chown -R), or unpack it as an image: snug image import DIR"
+)
+
 // What refusals mean.
 var (
 	sourceHelp = &program.Help{Errno: syscall.ENOENT, Why: "the source does not exist", Fix: "create it, or set optional = true for the mount",
@@ -52,6 +57,7 @@ var (
 		Next: &program.Help{Errno: syscall.ELOOP, Why: "the target leads through too many, or through magic, symbolic links",
 			Next: &program.Help{Errno: syscall.ENOTDIR, Why: "a part of the target's path is not a directory",
 				Next: &program.Help{Errno: syscall.EXDEV, Why: "the target's path leads through another mount"}}}}
+	madeHelp = &program.Help{Errno: syscall.EACCES, Why: foreignOwner, Fix: foreignRemedy, Next: &program.Help{Errno: syscall.EOVERFLOW, Why: foreignOwner, Fix: foreignRemedy}}
 	moveHelp = &program.Help{Errno: syscall.ENOTDIR, Why: "one of source and target is a directory, the other is not",
 		Next: &program.Help{Errno: syscall.ENOSPC, Why: "there are too many mounts (/proc/sys/fs/mount-max)",
 			Next: &program.Help{Errno: syscall.EINVAL, Why: "one of source and target is a directory, the other is not, or the kernel does not let a mount go there"}}}
