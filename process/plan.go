@@ -56,7 +56,7 @@ type Setup struct {
 }
 
 // PlanBegin appends the first steps of the child: it lets go of the parent.
-func (s *Setup) PlanBegin(p *plan.Builder) {
+func (s Setup) PlanBegin(p *plan.Builder) {
 	p.Do("close the parent's end of the control socket", plan.Close, plan.Reg(child.RegSupervisor))
 	p.Do("give up privileges of executed files", plan.Prctl, plan.Num(unix.PR_SET_NO_NEW_PRIVS), plan.Num(1), plan.Num(0), plan.Num(0), plan.Num(0))
 	if s.Inherit == nil {
@@ -68,6 +68,11 @@ func (s *Setup) PlanBegin(p *plan.Builder) {
 	// namespace (keyrings(7), session-keyring(7)).
 	planKeyring("leave the caller's session keyring", p)
 	s.planSignals(p)
+}
+
+// PlanOwn appends what others will enter the namespaces by, once the process is in all of
+// them.
+func (s *Setup) PlanOwn(p *plan.Builder) {
 	if s.Enterable {
 		s.own = p.Do("keep what leads to the namespaces", plan.Openat, plan.Cwd, p.Text("/proc/self/ns"), plan.Bits(unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, &plan.OpenFlags), plan.Num(0)).
 			Accept(syscall.ENOENT, syscall.ENOTDIR, syscall.EACCES).Keep("own")

@@ -124,6 +124,7 @@ func (c *compiler) compile() (*plan.Plan, error) {
 		c.p.Namespaces = first & unix.CLONE_NEWUSER
 		join.Plan(first&^unix.CLONE_NEWUSER, c.p)
 	}
+	c.setup.PlanOwn(c.p)
 	if c.Namespaces.Net != namespaces.Share && c.Namespaces.Join.Net == nil {
 		network.Plan(c.p)
 	}
