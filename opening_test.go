@@ -5,15 +5,20 @@ import (
 	"slices"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/snug-sandbox/snug"
 	"github.com/snug-sandbox/snug/images"
 	"github.com/snug-sandbox/snug/internal/child"
 	"github.com/snug-sandbox/snug/internal/host"
 	"github.com/snug-sandbox/snug/internal/program"
 	"github.com/snug-sandbox/snug/mounts"
+	"github.com/snug-sandbox/snug/namespaces"
 	"github.com/snug-sandbox/snug/network"
 	"github.com/snug-sandbox/snug/userns"
 )
+
+const allNamespaces = unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS | unix.CLONE_NEWCGROUP
 
 // newest is a host where mounts are made on what is not attached yet.
 func newest(f *host.Facts) { f.Kernel = host.Version{Major: 6, Minor: 15} }
@@ -21,7 +26,7 @@ func newest(f *host.Facts) { f.Kernel = host.Version{Major: 6, Minor: 15} }
 // openings are the programs that the child may begin with while a Spec is compiled.
 func openings(t *testing.T, s snug.Spec, f host.Facts, identified bool) (list []*program.Program) {
 	t.Helper()
-	io := snug.Streams{Handshake: true, Enterable: true, Opened: true, Identified: identified, Begin: func(p *program.Program, _ uint64) {
+	io := snug.Streams{Handshake: true, Enterable: true, Opened: allNamespaces, Identified: identified, Begin: func(p *program.Program, _ uint64) {
 		list = append(list, &program.Program{Steps: slices.Clone(p.Steps), Data: bytes.Clone(p.Data), Relocs: slices.Clone(p.Relocs)})
 	}}
 	if _, err := snug.Compile(s, f, io); err != nil {
@@ -39,6 +44,7 @@ func TestWhatIsToldOfIDsHolds(t *testing.T) {
 	single := &images.Image{}
 	named := &images.Image{}
 	named.Config.Config.User = "node"
+	apart := []string{"process 1", "shared processes", "a shared network"} // no child is made ahead for these
 	for name, c := range map[string]struct {
 		change func(*snug.Spec)
 		image  *images.Image
@@ -61,6 +67,8 @@ func TestWhatIsToldOfIDsHolds(t *testing.T) {
 		"capabilities":      {func(s *snug.Spec) { s.Security.Capabilities = []string{"CAP_SYS_ADMIN"} }, nil, false},
 		"process 1":         {func(s *snug.Spec) { s.Command.PID1 = true }, nil, false},
 		"killed last":       {func(s *snug.Spec) { s.Command.OOMScoreAdj = &seven }, nil, false},
+		"shared processes":  {func(s *snug.Spec) { s.Namespaces.PID = namespaces.Share }, nil, false},
+		"a shared network":  {func(s *snug.Spec) { s.Network.Mode = network.Host }, nil, false},
 		"a network":         {func(s *snug.Spec) { s.Network.Mode = network.Private }, nil, false},
 		"an image":          {func(s *snug.Spec) { s.Rootfs = layers }, single, false}, // it is not unpacked
 		"a user":            {func(s *snug.Spec) { s.Rootfs = layers }, named, false},
@@ -79,7 +87,7 @@ func TestWhatIsToldOfIDsHolds(t *testing.T) {
 			t.Fatalf("%s does not begin", name)
 		}
 		last := list[len(list)-1]
-		if all, before := child.OpensAs(last, users, groups); !before && !s.Command.PID1 || usual && !all {
+		if all, before := child.OpensAs(last, users, groups); before == slices.Contains(apart, name) || usual && !all {
 			t.Errorf("%s: begins as before there are ids %v, as when there are %v", name, before, all)
 		}
 		if all, _ := child.OpensAs(last, users, groups+"1"); all {

@@ -210,7 +210,7 @@ func notes(c *Cmd, o child.Outcome) []string {
 	var list []string
 	for _, n := range o.Notes {
 		note := c.plan.Program.Steps[n.Step].Note
-		if len(list) == 0 || list[len(list)-1] != note {
+		if note != program.Unsaid && (len(list) == 0 || list[len(list)-1] != note) {
 			list = append(list, note)
 		}
 	}

@@ -195,10 +195,28 @@ func (c *Cmd) launch() error {
 	if err != nil {
 		return c.abandon(err)
 	}
-	if c.fallBack(outcome) {
+	if c.fallBack(outcome) || c.planAnew(outcome) {
 		return c.launch()
 	}
 	return c.setupFailed(outcome, detail)
+}
+
+// planAnew compiles again where a step was refused that most plans begin with, which this
+// one may do without. It reports whether to try again.
+func (c *Cmd) planAnew(o child.Outcome) bool {
+	if o.Failed < 0 || o.Failed >= c.plan.Opening {
+		return false
+	}
+	before := c.plan
+	facts, err := c.Spec.Facts()
+	if err == nil {
+		err = c.compile(facts) // for no child that was made ahead: it was used up
+	}
+	if err != nil || c.plan.Opening > 0 {
+		c.plan = before
+		return false
+	}
+	return true
 }
 
 // clone starts the child.

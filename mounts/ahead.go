@@ -13,32 +13,33 @@ type ahead struct {
 	pts    program.Reg // terminals
 	procfs program.Reg // a procfs that nothing is said of
 	dev    program.Reg // a minimal /dev
+
+	procSteps, devSteps [2]int // from and to, for what they have to say
 }
 
-// makesAhead reports whether anything is.
-func (b *builder) makesAhead() bool { return b.detached() && !b.table.Ordered }
-
-// makeAhead makes what takes no ids: what the entries need of that, or all.
-func (b *builder) makeAhead(all bool) {
+// makeAhead makes what takes no ids.
+func (b *builder) makeAhead() {
 	b.newScratch()
-	if b.from(usualDev) || all {
-		b.ahead.pts = b.newPts("mount terminals at /dev/pts")
-	}
-	if b.from(b.usualProc) || all {
-		b.ahead.procfs = b.freshProc("mount procfs at /proc", true)
-		b.protect(b.ahead.procfs, "/proc", nil)
-	}
+	b.from(usualDev)
+	b.ahead.pts = b.newPts("mount terminals at /dev/pts")
+	b.from(b.usualProc)
+	first := b.Next()
+	b.ahead.procfs = b.freshProc("mount procfs at /proc", true)
+	b.ahead.procSteps = [2]int{first, b.Next()}
+	b.protect(b.ahead.procfs, "/proc", nil)
 	b.From = ""
 }
 
-// fillAhead makes the rest.
+// fillAhead makes the rest, for the entries that need it or for all.
 func (b *builder) fillAhead(all bool) {
-	if b.from(b.usualProc) || b.ahead.procfs != 0 {
+	if b.from(b.usualProc) || all {
 		b.hide(b.ahead.procfs, "/proc", nil)
 	}
 	if b.from(usualDev) || all {
+		first := b.Next()
 		b.ahead.dev = b.newTmpfs("make a minimal /dev", Mount{Noexec: true})
 		b.fillDev(b.ahead.dev, "/dev")
+		b.ahead.devSteps = [2]int{first, b.Next()}
 	}
 	b.From = ""
 }
@@ -81,8 +82,14 @@ func (b *builder) takePts() (fd program.Reg) {
 	return fd
 }
 
-// dropAhead closes what nothing had a use for.
+// dropAhead closes what nothing had a use for. What was amiss with it matters to nobody.
 func (b *builder) dropAhead() {
+	if b.ahead.procfs != 0 {
+		b.Hush(b.ahead.procSteps)
+	}
+	if b.ahead.dev != 0 {
+		b.Hush(b.ahead.devSteps)
+	}
 	for _, fd := range []program.Reg{b.ahead.procfs, b.ahead.dev, b.ahead.pts} {
 		if fd != 0 {
 			b.Close(fd)

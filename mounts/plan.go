@@ -18,7 +18,11 @@ import (
 var Minimum = host.Version{Major: 5, Minor: 12}
 
 // Root is the root of a Table that is being built.
-type Root struct{ b *builder }
+type Root struct {
+	b       *builder
+	ahead   bool
+	opening int
+}
 
 // builder adds the steps of one Table.
 type builder struct {
@@ -43,13 +47,16 @@ type builder struct {
 	attrs   map[[3]uint64]program.Arg
 }
 
-// Begin appends what the root needs, whatever it is made of and whose ids the sandbox
-// has, which need not be mapped yet. Where all is said, that is the same for every table
-// which is not ordered.
+// Opens reports whether a root can be begun ahead, before there are ids: where mounts are
+// made on what is not attached, and nothing has to be as bubblewrap does it.
+func (t Table) Opens(f host.Facts) bool { return f.Kernel.AtLeast(6, 15) && !t.Ordered }
+
+// Begin begins with a root. Ahead, that is with what takes no ids, and is the same for
+// every table.
 //
 // All that follows happens on descriptors: a source is looked up once, what is mounted
 // is made detached, and moved to a place that was looked up inside the new root.
-func (t Table) Begin(f host.Facts, c Context, all bool, p *plan.Builder) (*Root, error) {
+func (t Table) Begin(f host.Facts, c Context, ahead bool, p *plan.Builder) (*Root, error) {
 	if err := Refuse(f.Kernel); err != nil {
 		return nil, err
 	}
@@ -61,20 +68,25 @@ func (t Table) Begin(f host.Facts, c Context, all bool, p *plan.Builder) (*Root,
 		b.Do("cut mount propagation to the host", plan.MountSetattr, plan.Cwd, b.Text("/"), atFlags(unix.AT_RECURSIVE),
 			b.attr(0, 0, unix.MS_SLAVE), plan.Num(attrSize))
 	}
-	if b.makesAhead() {
-		b.makeAhead(all)
+	if ahead {
+		b.makeAhead()
 	}
-	return &Root{b}, nil
+	return &Root{b: b, ahead: ahead}, nil
 }
 
-// Fill goes on once there are ids.
+// Fill goes on once there are ids. All has a root that was begun ahead go on in the same
+// way for every table.
 func (r *Root) Fill(all bool) {
-	b := r.b
-	b.makeScratch()
-	if b.makesAhead() {
-		b.fillAhead(all)
+	r.b.makeScratch()
+	if r.ahead {
+		r.b.fillAhead(all)
+		r.opening = r.b.Next()
 	}
 }
+
+// Opening is how many steps a plan has before what its root is made of matters, where
+// that was begun ahead.
+func (r *Root) Opening() int { return r.opening }
 
 // Plan appends the steps that build the new root and change into it. The
 // working directory is / afterwards. Where the sandbox gets a terminal, the

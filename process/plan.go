@@ -67,7 +67,6 @@ func (s Setup) PlanBegin(p *plan.Builder) {
 	// Keys of the caller's session are reachable by possession, whatever the
 	// namespace (keyrings(7), session-keyring(7)).
 	planKeyring("leave the caller's session keyring", p)
-	s.planSignals(p)
 }
 
 // PlanOwn appends what others will enter the namespaces by, once the process is in all of
@@ -92,9 +91,9 @@ func planKeyring(label string, p *plan.Builder) plan.Step {
 		Accept(syscall.ENOSYS, syscall.EPERM, syscall.EDQUOT, syscall.EACCES)
 }
 
-// planSignals puts all signals into their initial state: what the caller ignores must
-// not be ignored inside. They stay blocked until right before execve.
-func (s Setup) planSignals(p *plan.Builder) {
+// PlanSignals appends the steps that put all signals into their initial state: what the
+// caller ignores must not be ignored inside. They stay blocked until right before execve.
+func (s Setup) PlanSignals(p *plan.Builder) {
 	initial := p.Space(32)
 	for first := 1; first <= 64; first++ {
 		last := first

@@ -57,7 +57,7 @@ func calls(list []program.Step) string {
 
 func TestInheritedSignalsStayIgnored(t *testing.T) {
 	reset := func(s Setup) (signals []int) {
-		for _, step := range steps(t, s.planSignals) {
+		for _, step := range steps(t, s.PlanSignals) {
 			for n := 0; n <= int(step.Repeat); n++ {
 				signals = append(signals, int(step.Args[0].Value)+n)
 			}

@@ -28,10 +28,10 @@ type Streams struct {
 	Enterable bool  // others may enter the sandbox while it runs
 	Notify    bool  // the caller is told when the namespaces exist
 
-	// Opened says that the child begins in the usual way, whether the plan has a use for
-	// all of that or not, and Identified that it goes on to do so once there are ids
-	// (child.Opened).
-	Opened, Identified bool
+	// Opened are the namespaces of a child that begins in the usual way before there is a
+	// plan, 0: there is none. Identified says that it knows its ids, too (child.Opened).
+	Opened     uint64
+	Identified bool
 
 	// Begin, if there is one, is called with the namespaces and the steps that the plan
 	// has so far, again and again while there are more: child.Begin.
@@ -124,17 +124,14 @@ func (c *compiler) compile() (*plan.Plan, error) {
 		c.p.Namespaces = first & unix.CLONE_NEWUSER
 		join.Plan(first&^unix.CLONE_NEWUSER, c.p)
 	}
-	c.setup.PlanOwn(c.p)
-	if c.Namespaces.Net != namespaces.Share && c.Namespaces.Join.Net == nil {
-		network.Plan(c.p)
-	}
-	if !c.Command.PID1 {
-		if err := c.beginMounts(); err != nil {
+	opened := c.opened()
+	if opened {
+		if err := c.open(); err != nil {
 			return nil, err
 		}
+		c.p.Begin = c.begin
+		c.p.Advance()
 	}
-	c.p.Begin = c.begin
-	c.p.Advance()
 	// Process 1 is there later only; who maps the ids has to know of this one.
 	early := !c.Command.PID1 || c.Identity.Block != nil
 	if early {
@@ -147,20 +144,21 @@ func (c *compiler) compile() (*plan.Plan, error) {
 		c.p.Do("make the control group the root of its namespace", plan.Unshare, plan.Bits(unix.CLONE_NEWCGROUP, &plan.UnshareFlags))
 	}
 	c.Namespaces.Plan(c.p)
+	if !opened {
+		c.planProcess()
+	}
 	if c.Network.Mode == network.Private {
 		_, gid := c.Identity.IDs(c.facts)
 		c.Network.PlanPrivate(gid, c.p)
 	}
 	c.setup.PlanOuter(c.p)
+	c.p.Begin = c.begin
 	c.p.Advance()
 	if c.Command.PID1 {
 		// A fresh procfs shows the pid namespace of the process that mounts it.
 		c.fork(second)
 		if !early {
 			c.notify()
-		}
-		if err := c.beginMounts(); err != nil {
-			return nil, err
 		}
 		if err := c.mounts(); err != nil {
 			return nil, err
@@ -267,20 +265,42 @@ func (c *compiler) filterContext() seccomp.Context {
 	}
 }
 
-// beginMounts begins with the root, where there is one of the sandbox's own.
-func (c *compiler) beginMounts() (err error) {
-	if !c.Namespaces.None {
-		c.root, err = c.table().Begin(c.facts, c.context, c.streams.Opened, c.p)
-	}
+// opened reports whether the child may have begun in the usual way already: with these
+// namespaces, and with nothing before that.
+func (c *compiler) opened() bool {
+	return c.streams.Opened != 0 && c.streams.Opened == c.p.Namespaces && c.p.Cgroup.Dir == "" && !c.Command.PID1 && !c.Namespaces.Join.Any() &&
+		c.Inherit == nil && c.table().Opens(c.facts)
+}
+
+// open begins in the usual way (package child): with what takes no ids, for whatever
+// root.
+func (c *compiler) open() (err error) {
+	c.planProcess()
+	c.root, err = c.table().Begin(c.facts, c.context, true, c.p)
 	return err
 }
 
-func (c *compiler) mounts() error {
+// planProcess is what the process needs of its new namespaces.
+func (c *compiler) planProcess() {
+	c.setup.PlanOwn(c.p)
+	if c.Namespaces.Net != namespaces.Share && c.Namespaces.Join.Net == nil {
+		network.Plan(c.p)
+	}
+	c.setup.PlanSignals(c.p)
+}
+
+func (c *compiler) mounts() (err error) {
 	if c.Namespaces.None {
 		c.ownTerminal()
 		return c.planBare()
 	}
+	if c.root == nil {
+		if c.root, err = c.table().Begin(c.facts, c.context, false, c.p); err != nil {
+			return err
+		}
+	}
 	c.root.Fill(c.streams.Identified)
+	c.p.Opening = c.root.Opening()
 	c.p.Advance()
 	terminal, err := c.root.Plan()
 	c.setup.Terminal = terminal

@@ -61,6 +61,7 @@ func (c *compiler) enter(own []namespaces.Kind, first int, copies []child.Mappin
 	c.p.Linger = c.Command.Linger
 	c.setup.SharedPID, c.setup.NewTime = false, false
 	c.setup.PlanBegin(c.p)
+	c.setup.PlanSignals(c.p)
 	c.setup.PlanOuter(c.p)
 	c.setup.PlanHide(c.p)
 	regs := make([]program.Reg, first+len(own)+1)

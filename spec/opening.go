@@ -24,10 +24,16 @@ func (s Spec) Maps(i *images.Image, uid, gid int) (users, groups string, usual b
 			s.Identity.Map = userns.MapRoot
 		}
 	}
+	s = s.withNetwork()
 	n, id := s.Namespaces, s.Identity
-	usual = !n.None && !n.Join.Any() && !n.NewTime() && n.PID != namespaces.Share && n.UTS != namespaces.Share && n.Hostname == "" && n.Domainname == "" &&
+	usual = !n.None && !n.Join.Any() && !n.NewTime() && allNew(n) && n.Hostname == "" && n.Domainname == "" &&
 		id.Map != userns.MapRange && id.Block == nil && s.Network.Mode != network.Private && s.Inherit == nil && !s.OrderedMounts &&
 		!s.Command.PID1 && s.Command.OOMScoreAdj == nil && !s.Security.NestedUserns && len(s.Security.Capabilities) == 0 && s.Security.Seccomp.NoKeys()
 	insideUser, insideGroup := id.IDs(host.Facts{UID: uid, GID: gid})
 	return userns.Line(insideUser, uid), userns.Line(insideGroup, gid), usual
+}
+
+// allNew reports whether no namespace is the caller's.
+func allNew(n namespaces.Config) bool {
+	return !slices.Contains([]string{n.User, n.PID, n.Net, n.IPC, n.UTS, n.Cgroup}, namespaces.Share)
 }

@@ -12,11 +12,15 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/snug-sandbox/snug/internal/child"
 	"github.com/snug-sandbox/snug/internal/host"
 	"github.com/snug-sandbox/snug/internal/program"
 	"github.com/snug-sandbox/snug/process"
 )
+
+const allNamespaces = unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS | unix.CLONE_NEWCGROUP
 
 var update = flag.Bool("update", false, "write what is laid out for package child")
 
@@ -24,7 +28,7 @@ var update = flag.Bool("update", false, "write what is laid out for package chil
 // package child is built.
 func TestOpening(t *testing.T) {
 	var list []*program.Program
-	io := Streams{Handshake: true, Enterable: true, Opened: true, Identified: true, Begin: func(p *program.Program, _ uint64) {
+	io := Streams{Handshake: true, Enterable: true, Opened: allNamespaces, Identified: true, Begin: func(p *program.Program, _ uint64) {
 		list = append(list, &program.Program{Steps: slices.Clone(p.Steps), Data: bytes.Clone(p.Data), Relocs: slices.Clone(p.Relocs)})
 	}}
 	if _, err := Compile(Spec{Command: process.Command{Args: []string{"true"}}}, host.Facts{UID: 1000, GID: 1000, Kernel: host.Version{Major: 6, Minor: 15}}, io); err != nil {
@@ -66,6 +70,9 @@ func TestOpening(t *testing.T) {
 // What is laid out for one kind of machine differs from that for another in numbers of
 // calls and of flags only. Who changes one on a machine of his own sees it here.
 func TestOpeningsAreAlike(t *testing.T) {
+	if *update {
+		t.Skip("one kind of machine comes after the other")
+	}
 	numbers := regexp.MustCompile(`nr: \d+|0x[0-9a-f]+|[ \t]+`)
 	like := func(arch string) []string {
 		text, err := os.ReadFile(filepath.Join("..", "internal", "child", "opening_"+arch+".go"))

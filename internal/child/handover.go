@@ -112,7 +112,7 @@ func handOver(p *program.Program, o Options) *Process {
 	} else if img.begins != nil && img.begins != p || !begun.CompareAndSwap(img, nil) {
 		return nil
 	}
-	if !o.Inherited || o.CgroupFD > 0 || !img.suits(p, o.Flags) || !img.agrees(p) || img.begins == nil && !img.opensAs(p) {
+	if !o.Inherited || o.CgroupFD > 0 || !img.suits(p, o.Flags) || !img.agrees(p) || img.steps == 0 && !img.opensAs(p) {
 		img.drop()
 		return nil
 	}

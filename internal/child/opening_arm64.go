@@ -11,12 +11,12 @@ var opening = [...]op{
 	{nr: 57, regs: [8]uint8{0x2, 0x0, 0x0, 0x0, 0x0, 0x0, 0x0, 0x0}, then: 1, els: 1},    // 0: close
 	{nr: 167, args: [8]uint64{0x26, 0x1, 0x0, 0x0, 0x0, 0x0, 0x0, 0x0}, then: 2, els: 2}, // 1: prctl
 	{nr: 157, then: 3, els: 3}, // 2: setsid
-	{nr: 219, args: [8]uint64{0x1, 0x0, 0x0, 0x0, 0x0, 0x0, 0x0, 0x0}, flags: 8, accept: [4]uint16{0x26, 0x1, 0x7a, 0xd}, then: 4, els: 4},                                                                                     // 3: keyctl
-	{nr: 134, args: [8]uint64{0x1, 0x8, 0x0, 0x8, 0x0, 0x0, 0x0, 0x0}, regs: [8]uint8{0x0, 0x0, 0x0, 0x0, 0x0, 0x0, 0x0, 0x2}, flags: 8, accept: [4]uint16{0x16, 0x0, 0x0, 0x0}, repeat: 63, then: 5, els: 5},                  // 4: rt_sigaction
-	{nr: 56, args: [8]uint64{0xffffffffffffff9c, 0x28, 0x284000, 0x0, 0x0, 0x0, 0x0, 0x0}, regs: [8]uint8{0x0, 0x0, 0x0, 0x0, 0x0, 0x0, 0x0, 0x2}, out: 63, flags: 8, accept: [4]uint16{0x2, 0x14, 0xd, 0x0}, then: 6, els: 6}, // 5: openat
-	{nr: 198, args: [8]uint64{0x2, 0x80002, 0x0, 0x0, 0x0, 0x0, 0x0, 0x0}, out: 62, then: 7, els: 7},                                                                                                                           // 6: socket
-	{nr: 29, args: [8]uint64{0x0, 0x8914, 0x38, 0x0, 0x0, 0x0, 0x0, 0x0}, regs: [8]uint8{0x3e, 0x0, 0x0, 0x0, 0x0, 0x0, 0x0, 0x4}, then: 8, els: 8},                                                                            // 7: ioctl
-	{nr: 57, regs: [8]uint8{0x3e, 0x0, 0x0, 0x0, 0x0, 0x0, 0x0, 0x0}, then: 9, els: 9},                                                                                                                                         // 8: close
+	{nr: 219, args: [8]uint64{0x1, 0x0, 0x0, 0x0, 0x0, 0x0, 0x0, 0x0}, flags: 8, accept: [4]uint16{0x26, 0x1, 0x7a, 0xd}, then: 4, els: 4},                                                                                    // 3: keyctl
+	{nr: 56, args: [8]uint64{0xffffffffffffff9c, 0x8, 0x284000, 0x0, 0x0, 0x0, 0x0, 0x0}, regs: [8]uint8{0x0, 0x0, 0x0, 0x0, 0x0, 0x0, 0x0, 0x2}, out: 63, flags: 8, accept: [4]uint16{0x2, 0x14, 0xd, 0x0}, then: 5, els: 5}, // 4: openat
+	{nr: 198, args: [8]uint64{0x2, 0x80002, 0x0, 0x0, 0x0, 0x0, 0x0, 0x0}, out: 62, then: 6, els: 6},                                                                                                                          // 5: socket
+	{nr: 29, args: [8]uint64{0x0, 0x8914, 0x18, 0x0, 0x0, 0x0, 0x0, 0x0}, regs: [8]uint8{0x3e, 0x0, 0x0, 0x0, 0x0, 0x0, 0x0, 0x4}, then: 7, els: 7},                                                                           // 6: ioctl
+	{nr: 57, regs: [8]uint8{0x3e, 0x0, 0x0, 0x0, 0x0, 0x0, 0x0, 0x0}, then: 8, els: 8},                                                                                                                                        // 7: close
+	{nr: 134, args: [8]uint64{0x1, 0x40, 0x0, 0x8, 0x0, 0x0, 0x0, 0x0}, regs: [8]uint8{0x0, 0x0, 0x0, 0x0, 0x0, 0x0, 0x0, 0x2}, flags: 8, accept: [4]uint16{0x16, 0x0, 0x0, 0x0}, repeat: 63, then: 9, els: 9},                // 8: rt_sigaction
 	{nr: 166, then: 10, els: 10}, // 9: umask
 	{nr: 430, args: [8]uint64{0x60, 0x1, 0x0, 0x0, 0x0, 0x0, 0x0, 0x0}, regs: [8]uint8{0x0, 0x0, 0x0, 0x0, 0x0, 0x0, 0x0, 0x1}, out: 62, then: 11, els: 11},                                                                         // 10: fsopen
 	{nr: 431, args: [8]uint64{0x0, 0x1, 0x66, 0x6b, 0x0, 0x0, 0x0, 0x0}, regs: [8]uint8{0x3e, 0x0, 0x0, 0x0, 0x0, 0x0, 0x0, 0xc}, then: 12, els: 12},                                                                                // 11: fsconfig
@@ -183,10 +183,10 @@ var opening = [...]op{
 }
 
 var openingData = [...]byte{
+	0, 0, 0, 0, 0, 0, 0, 0, 47, 112, 114, 111, 99, 47, 115, 101, 108, 102, 47, 110, 115, 0, 0, 0,
+	108, 111, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 65, 0, 0, 0, 0, 0, 0, 0,
 	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 47, 112, 114, 111, 99, 47, 115, 101,
-	108, 102, 47, 110, 115, 0, 0, 0, 108, 111, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-	65, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 	116, 109, 112, 102, 115, 0, 109, 111, 100, 101, 0, 55, 48, 48, 0, 100, 101, 118, 112, 116, 115, 0, 110, 101,
 	119, 105, 110, 115, 116, 97, 110, 99, 101, 0, 112, 116, 109, 120, 109, 111, 100, 101, 0, 48, 54, 54, 54, 0,
 	54, 50, 48, 0, 112, 114, 111, 99, 0, 47, 112, 114, 111, 99, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0,

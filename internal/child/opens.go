@@ -18,15 +18,15 @@ func made() *region {
 	return nil
 }
 
-// Opened reports whether a process was made ahead that begins in the usual way, and waits
-// for its program, and whether it was told of its ids: a plan can use it only if it begins
-// in that way.
-func Opened() (opened, identified bool) {
+// Opened returns the namespaces of a process that was made ahead, begins in the usual way,
+// and waits for its program, or 0, and whether it was told of its ids. A plan can use it
+// only if it begins in that way.
+func Opened() (namespaces uint64, identified bool) {
 	r := made()
-	if r == nil || claimed.Load() && begun.Load() == nil {
-		return false, false
+	if r == nil || r.opened == 0 || claimed.Load() && begun.Load() == nil {
+		return 0, false
 	}
-	return r.opened > 0, r.opened > openingIDs
+	return r.aheadFlags, r.opened > openingIDs
 }
 
 // Identify has the process that was made ahead write these maps of its ids, and go on in

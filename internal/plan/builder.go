@@ -114,6 +114,15 @@ func (s Step) Note(sentence string) Step {
 	return s
 }
 
+// Hush has the result not say what the steps from one to before another have noted.
+func (b *Builder) Hush(steps [2]int) {
+	for i := steps[0]; i < steps[1]; i++ {
+		if s := &b.Program.Steps[i]; s.Note != "" {
+			s.Note = program.Unsaid
+		}
+	}
+}
+
 // Min makes a result below n a failure.
 func (s Step) Min(n int) Step {
 	s.get().Min = int64(n)

@@ -36,6 +36,11 @@ type Plan struct {
 	Cgroup   Cgroup // limits that a control group holds
 	Listener []byte // the filter by which the parent answers for calls that wait for it; nil: it gets no listener
 
+	// Opening is how many steps there are before what the root is made of matters, where
+	// the child may have begun with them before there was a plan. Not all of them need be
+	// of use: where one is refused, another plan is due.
+	Opening int
+
 	Held map[string]string // what holds a limit, by its key: "limits.memory"
 
 	Notes []string // what was decided against the wish of the profile, and why
