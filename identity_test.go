@@ -258,7 +258,7 @@ func TestWithoutAFreshProc(t *testing.T) {
 	s := snug.Spec{}
 	s.Security.NestedUserns = true
 	want(t, inside(t, s, "proc-refused", mounts.FallbackBind), `3 processes; hidden; read-only
-["no fresh procfs in this container; the outer /proc is shown, with the processes outside" "further user namespaces are forbidden by a seccomp filter, because /proc/sys/user cannot be written here"]`)
+["further user namespaces are forbidden by a seccomp filter, because /proc/sys/user cannot be written here" "no fresh procfs in this container; the outer /proc is shown, with the processes outside"]`)
 	out := output1(t, inside(t, s, "proc-refused", mounts.FallbackNone))
 	if !strings.Contains(out, "mount procfs at /proc: the kernel gives no fresh procfs where the outer /proc is partly hidden") || !strings.Contains(out, `fallback = "bind"`) {
 		t.Errorf("got %s", out)
