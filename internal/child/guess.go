@@ -20,6 +20,13 @@ const (
 // verb counts as the first word only.
 var verb = hint{"run", cloneAll}
 
+// last ends its options, and network are those that have it share a namespace: one word,
+// or two.
+var (
+	last    = hint{word: "--"}
+	network = [...]hint{{word: "--net=host"}, {word: "--net"}, {word: "host"}}
+)
+
 // more is bubblewrap's option for words that can be read from a descriptor.
 var more = hint{word: "--args"}
 
@@ -49,10 +56,7 @@ func guess(r *region, stack unsafe.Pointer) (flags uint64) {
 	for i := uintptr(1); i < words; i++ {
 		word := *(*unsafe.Pointer)(unsafe.Add(stack, 8+8*i))
 		if i == 1 && equal(word, &verb) {
-			if mayOpen(r) {
-				r.opened = openingIDs
-			}
-			return verb.flags
+			return guessRun(r, stack)
 		}
 		if i+1 < words && equal(word, &more) {
 			flags |= guessFile(r, *(*unsafe.Pointer)(unsafe.Add(stack, 16+8*i)))
@@ -60,6 +64,30 @@ func guess(r *region, stack unsafe.Pointer) (flags uint64) {
 		flags |= option(word)
 	}
 	return flags
+}
+
+// guessRun is guess for the verb run, whose first child most likely has all namespaces,
+// and begins in the usual way, unless it is said here that it has the caller's network.
+//
+//go:nosplit
+//go:norace
+//go:noinline
+//go:nocheckptr
+func guessRun(r *region, stack unsafe.Pointer) (flags uint64) {
+	words := *(*uintptr)(stack)
+	for i := uintptr(2); i < words; i++ {
+		word := *(*unsafe.Pointer)(unsafe.Add(stack, 8+8*i))
+		if equal(word, &last) {
+			break
+		}
+		if equal(word, &network[0]) || i+1 < words && equal(word, &network[1]) && equal(*(*unsafe.Pointer)(unsafe.Add(stack, 16+8*i)), &network[2]) {
+			return verb.flags &^ syscall.CLONE_NEWNET
+		}
+	}
+	if mayOpen(r) {
+		r.opened = openingIDs
+	}
+	return verb.flags
 }
 
 //go:nosplit
