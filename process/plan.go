@@ -52,6 +52,7 @@ type Setup struct {
 	SharedPID bool // no pid namespace of its own
 	Reports   bool // something is sent to the parent right before execve
 	NoKeys    bool // a filter keeps the command from every keyring
+	Opened    bool // the first steps are the same for every command
 	NewTime   bool // the command is in another time namespace than the process that stays
 }
 
@@ -66,8 +67,13 @@ func (s Setup) PlanBegin(p *plan.Builder) {
 	s.Inherit.planFileLabel(p)
 	// Keys of the caller's session are reachable by possession, whatever the
 	// namespace (keyrings(7), session-keyring(7)).
-	planKeyring("leave the caller's session keyring", p)
+	leave := planKeyring("leave the caller's session keyring", p)
+	if !s.NoKeys && !s.Opened {
+		leave.Note(keyringNote)
+	}
 }
+
+const keyringNote = "the caller's session keyring could not be left"
 
 // PlanOwn appends what others will enter the namespaces by, once the process is in all of
 // them.
@@ -78,11 +84,11 @@ func (s *Setup) PlanOwn(p *plan.Builder) {
 	}
 }
 
-// planKeys appends, where no filter keeps the command from keyrings, the step that says
-// so if the caller's could not be left.
+// planKeys appends, where no filter keeps the command from keyrings, and the step that
+// leaves the caller's is the same for all, another one that says so if it cannot be left.
 func (s Setup) planKeys(p *plan.Builder) {
-	if !s.NoKeys {
-		planKeyring("make sure that the caller's session keyring was left", p).Note("the caller's session keyring could not be left")
+	if !s.NoKeys && s.Opened {
+		planKeyring("make sure that the caller's session keyring was left", p).Note(keyringNote)
 	}
 }
 

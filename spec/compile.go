@@ -119,13 +119,13 @@ func (c *compiler) compile() (*plan.Plan, error) {
 	c.p.Remain = c.Inherit != nil && c.Inherit.Remain
 	c.p.Killer = c.killer()
 
+	c.setup.Opened = c.opened()
 	c.setup.PlanBegin(c.p)
 	if join := c.Namespaces.Join; join.Any() {
 		c.p.Namespaces = first & unix.CLONE_NEWUSER
 		join.Plan(first&^unix.CLONE_NEWUSER, c.p)
 	}
-	opened := c.opened()
-	if opened {
+	if c.setup.Opened {
 		if err := c.open(); err != nil {
 			return nil, err
 		}
@@ -144,7 +144,7 @@ func (c *compiler) compile() (*plan.Plan, error) {
 		c.p.Do("make the control group the root of its namespace", plan.Unshare, plan.Bits(unix.CLONE_NEWCGROUP, &plan.UnshareFlags))
 	}
 	c.Namespaces.Plan(c.p)
-	if !opened {
+	if !c.setup.Opened {
 		c.planProcess()
 	}
 	if c.Network.Mode == network.Private {
