@@ -207,14 +207,11 @@ func success(c *Cmd, o child.Outcome, usage *Usage) *Result {
 }
 
 func notes(c *Cmd, o child.Outcome) []string {
-	var list []string
+	var steps []int
 	for _, n := range o.Notes {
-		note := c.plan.Program.Steps[n.Step].Note
-		if note != program.Unsaid && (len(list) == 0 || list[len(list)-1] != note) {
-			list = append(list, note)
-		}
+		steps = append(steps, n.Step)
 	}
-	return list
+	return c.plan.NotesDue(steps, o.Failed)
 }
 
 // reaches lists the limits that the run came to.

@@ -204,7 +204,7 @@ func (c *Cmd) launch() error {
 // planAnew compiles again where a step was refused that most plans begin with, which this
 // one may do without. It reports whether to try again.
 func (c *Cmd) planAnew(o child.Outcome) bool {
-	if o.Failed < 0 || o.Failed >= c.plan.Opening {
+	if o.Failed < 0 || o.Failed >= c.plan.Opening || c.canceled != nil {
 		return false
 	}
 	before := c.plan

@@ -10,22 +10,19 @@ import (
 // but the strangest tables have a use for it, so that it can be made before a table is
 // known.
 type ahead struct {
-	pts    program.Reg // terminals
 	procfs program.Reg // a procfs that nothing is said of
 	dev    program.Reg // a minimal /dev
 
-	procSteps, devSteps [2]int // from and to, for what they have to say
+	procNotes, devNotes int // what they have to say: indexes of plan.Plan.Due
 }
 
 // makeAhead makes what takes no ids.
 func (b *builder) makeAhead() {
 	b.newScratch()
-	b.from(usualDev)
-	b.ahead.pts = b.newPts("mount terminals at /dev/pts")
 	b.from(b.usualProc)
 	first := b.Next()
 	b.ahead.procfs = b.freshProc("mount procfs at /proc", true)
-	b.ahead.procSteps = [2]int{first, b.Next()}
+	b.ahead.procNotes = b.Defer(first)
 	b.protect(b.ahead.procfs, "/proc", nil)
 	b.From = ""
 }
@@ -39,7 +36,7 @@ func (b *builder) fillAhead(all bool) {
 		first := b.Next()
 		b.ahead.dev = b.newTmpfs("make a minimal /dev", Mount{Noexec: true})
 		b.fillDev(b.ahead.dev, "/dev")
-		b.ahead.devSteps = [2]int{first, b.Next()}
+		b.ahead.devNotes = b.Defer(first)
 	}
 	b.From = ""
 }
@@ -62,7 +59,8 @@ func (b *builder) usualProc(r Resolved) bool {
 
 // takeProc is the procfs that was made ahead, once, if r is that, or 0.
 func (b *builder) takeProc(r Resolved) (fd program.Reg) {
-	if b.usualProc(r) {
+	if b.usualProc(r) && b.ahead.procfs != 0 {
+		b.Due[b.ahead.procNotes].At = b.Next()
 		fd, b.ahead.procfs = b.ahead.procfs, 0
 	}
 	return fd
@@ -70,27 +68,16 @@ func (b *builder) takeProc(r Resolved) (fd program.Reg) {
 
 // takeDev is the /dev that was made ahead, once, if r is that, or 0.
 func (b *builder) takeDev(r Resolved) (fd program.Reg) {
-	if usualDev(r) {
+	if usualDev(r) && b.ahead.dev != 0 {
+		b.Due[b.ahead.devNotes].At = b.Next()
 		fd, b.ahead.dev = b.ahead.dev, 0
 	}
 	return fd
 }
 
-// takePts are the terminals that were made ahead, once, or 0.
-func (b *builder) takePts() (fd program.Reg) {
-	fd, b.ahead.pts = b.ahead.pts, 0
-	return fd
-}
-
-// dropAhead closes what nothing had a use for. What was amiss with it matters to nobody.
+// dropAhead closes what nothing had a use for.
 func (b *builder) dropAhead() {
-	if b.ahead.procfs != 0 {
-		b.Hush(b.ahead.procSteps)
-	}
-	if b.ahead.dev != 0 {
-		b.Hush(b.ahead.devSteps)
-	}
-	for _, fd := range []program.Reg{b.ahead.procfs, b.ahead.dev, b.ahead.pts} {
+	for _, fd := range []program.Reg{b.ahead.procfs, b.ahead.dev} {
 		if fd != 0 {
 			b.Close(fd)
 		}

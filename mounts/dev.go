@@ -100,19 +100,11 @@ func (b *builder) deviceNode(dev program.Reg, name string) {
 // devpts mounts an instance of its own: no terminal outside can be named inside.
 func (b *builder) devpts(dev program.Reg, at string) {
 	label := "mount terminals at " + at + "/pts"
-	fd := b.takePts()
-	if fd == 0 {
-		fd = b.newPts(label)
-	}
+	fd, _ := b.newFilesystem(label, "devpts", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NOEXEC,
+		option{"newinstance", ""}, option{"ptmxmode", "0666"}, option{"mode", "620"})
 	b.Do(label, plan.Mkdirat, plan.Reg(dev), b.Text("pts"), plan.Octal(0o755))
 	b.Do(label, plan.MoveMount, plan.Reg(fd), b.Text(""), plan.Reg(dev), b.Text("pts"), moveFlags(unix.MOVE_MOUNT_F_EMPTY_PATH))
 	b.Close(fd)
-}
-
-func (b *builder) newPts(label string) program.Reg {
-	fd, _ := b.newFilesystem(label, "devpts", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NOEXEC,
-		option{"newinstance", ""}, option{"ptmxmode", "0666"}, option{"mode", "620"})
-	return fd
 }
 
 func (b *builder) shm(dev program.Reg, at string) {

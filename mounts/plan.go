@@ -19,9 +19,8 @@ var Minimum = host.Version{Major: 5, Minor: 12}
 
 // Root is the root of a Table that is being built.
 type Root struct {
-	b       *builder
-	ahead   bool
-	opening int
+	b     *builder
+	ahead bool
 }
 
 // builder adds the steps of one Table.
@@ -80,13 +79,8 @@ func (r *Root) Fill(all bool) {
 	r.b.makeScratch()
 	if r.ahead {
 		r.b.fillAhead(all)
-		r.opening = r.b.Next()
 	}
 }
-
-// Opening is how many steps a plan has before what its root is made of matters, where
-// that was begun ahead.
-func (r *Root) Opening() int { return r.opening }
 
 // Plan appends the steps that build the new root and change into it. The
 // working directory is / afterwards. Where the sandbox gets a terminal, the

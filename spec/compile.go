@@ -277,6 +277,7 @@ func (c *compiler) opened() bool {
 func (c *compiler) open() (err error) {
 	c.planProcess()
 	c.root, err = c.table().Begin(c.facts, c.context, true, c.p)
+	c.p.Opening = c.p.Next()
 	return err
 }
 
@@ -300,7 +301,9 @@ func (c *compiler) mounts() (err error) {
 		}
 	}
 	c.root.Fill(c.streams.Identified)
-	c.p.Opening = c.root.Opening()
+	if c.setup.Opened && len(c.p.Barriers) == 0 {
+		c.p.Opening = c.p.Next()
+	}
 	c.p.Advance()
 	terminal, err := c.root.Plan()
 	c.setup.Terminal = terminal

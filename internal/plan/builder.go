@@ -114,13 +114,11 @@ func (s Step) Note(sentence string) Step {
 	return s
 }
 
-// Hush has the result not say what the steps from one to before another have noted.
-func (b *Builder) Hush(steps [2]int) {
-	for i := steps[0]; i < steps[1]; i++ {
-		if s := &b.Program.Steps[i]; s.Note != "" {
-			s.Note = program.Unsaid
-		}
-	}
+// Defer has what is noted since a step be told later, or never: the caller sets the At of
+// this element of Due.
+func (b *Builder) Defer(since int) (index int) {
+	b.Due = append(b.Due, Due{From: since, To: b.Next()})
+	return len(b.Due) - 1
 }
 
 // Min makes a result below n a failure.

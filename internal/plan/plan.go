@@ -6,6 +6,7 @@ package plan
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,14 +37,46 @@ type Plan struct {
 	Cgroup   Cgroup // limits that a control group holds
 	Listener []byte // the filter by which the parent answers for calls that wait for it; nil: it gets no listener
 
-	// Opening is how many steps there are before what the root is made of matters, where
-	// the child may have begun with them before there was a plan. Not all of them need be
-	// of use: where one is refused, another plan is due.
+	// Opening is how many steps there are that the child may have begun with before there
+	// was a plan, and with which nothing has happened yet outside of the sandbox. Not all of
+	// them need be of use: where one is refused, another plan is due.
 	Opening int
+	Due     []Due // notes that are not told as they come
 
 	Held map[string]string // what holds a limit, by its key: "limits.memory"
 
 	Notes []string // what was decided against the wish of the profile, and why
+}
+
+// Due says that what the steps before To, from From on, have noted matters from step At on
+// only; never, where that is 0.
+type Due struct{ From, To, At int }
+
+// NotesDue returns the notes of steps (Step.Note) that are to be told, in their order,
+// where the plan came to an end at a step, or -1.
+func (p *Plan) NotesDue(steps []int, end int) (list []string) {
+	type note struct {
+		at   int
+		text string
+	}
+	var notes []note
+	for _, step := range steps {
+		n := note{step, p.Program.Steps[step].Note}
+		if i := slices.IndexFunc(p.Due, func(d Due) bool { return step >= d.From && step < d.To }); i >= 0 {
+			n.at = p.Due[i].At
+			if n.at == 0 || end >= 0 && end < n.at {
+				continue
+			}
+		}
+		notes = append(notes, n)
+	}
+	slices.SortStableFunc(notes, func(a, b note) int { return a.at - b.at })
+	for _, n := range notes {
+		if len(list) == 0 || list[len(list)-1] != n.text {
+			list = append(list, n.text)
+		}
+	}
+	return list
 }
 
 // Action is something that the parent does while the child waits.

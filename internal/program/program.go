@@ -11,9 +11,6 @@ type Call struct {
 	Nr   uint32
 }
 
-// Unsaid is a Note that the result leaves out.
-const Unsaid = "\x00"
-
 // Reg is a register: a numbered place that holds one step's result, such as a
 // descriptor or a pid, for later steps. Register 0 means "none".
 type Reg uint8
