@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/snug-sandbox/snug/internal/host"
 	"github.com/snug-sandbox/snug/internal/plan"
 	"github.com/snug-sandbox/snug/internal/program"
 )
@@ -36,7 +37,7 @@ const scratchLabel = "make a scratch file system"
 // newScratch makes the file system, with nothing in it.
 func (b *builder) newScratch() {
 	b.scratch, _ = b.newFilesystem(scratchLabel, "tmpfs", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV, option{"mode", "700"})
-	if !b.detached() {
+	if !detached(b.facts) {
 		b.makeFence()
 		b.Do(scratchLabel, plan.MoveMount, plan.Reg(b.scratch), b.Text(""), plan.Cwd, b.Text("/"), moveFlags(unix.MOVE_MOUNT_F_EMPTY_PATH))
 	}
@@ -44,7 +45,7 @@ func (b *builder) newScratch() {
 
 // detached reports whether mounts can be bound from, and mounted on, what is not
 // attached yet: since Linux 6.15. Before, the scratch file system has to be attached.
-func (b *builder) detached() bool { return b.facts.Kernel.AtLeast(6, 15) }
+func detached(f host.Facts) bool { return f.Kernel.AtLeast(6, 15) }
 
 // makeFence puts a mount that cannot be bound between the host's root and what
 // is attached above it. A copy of the host's whole tree would else have that on
@@ -66,10 +67,10 @@ func (b *builder) mustFence() bool {
 	entries := b.entries
 	switch r := b.table.Rootfs; {
 	case r.Path != "" && r.Overlay == OverlayNone && mayBeRoot(r.Path), !r.HasTree() && r.Base == BaseHost:
-		if !b.detached() {
+		if !detached(b.facts) {
 			return true
 		}
-	case b.rootIsFirst() && b.detached():
+	case b.rootIsFirst() && detached(b.facts):
 		entries = entries[1:]
 	}
 	return slices.ContainsFunc(entries, func(r Resolved) bool {

@@ -31,11 +31,12 @@ func (b *builder) dev(r Resolved) error {
 		return err
 	}
 	fd := b.takeDev(r)
-	if fd != 0 {
-		b.place(label, fd, s, Directory)
-	} else {
+	made := fd != 0
+	if !made {
 		fd = b.newTmpfs(label, Mount{Noexec: !b.table.Ordered})
-		b.place(label, fd, s, Directory)
+	}
+	b.place(label, fd, s, Directory)
+	if !made {
 		b.fillDev(fd, r.Target)
 	}
 	m := &mounted{own: true, at: s.at, dir: fd, dirAt: s.at}

@@ -48,7 +48,7 @@ type builder struct {
 
 // Opens reports whether a root can be begun ahead, before there are ids: where mounts are
 // made on what is not attached, and nothing has to be as bubblewrap does it.
-func (t Table) Opens(f host.Facts) bool { return f.Kernel.AtLeast(6, 15) && !t.Ordered }
+func (t Table) Opens(f host.Facts) bool { return detached(f) && !t.Ordered }
 
 // Begin begins with a root. Ahead, that is with what takes no ids, and is the same for
 // every table.
@@ -186,7 +186,7 @@ func (b *builder) add(i int, r Resolved) error {
 func (b *builder) makeRoot() error {
 	r := b.table.Rootfs
 	m := &mounted{at: "/", dirAt: "/"}
-	if b.detached() {
+	if detached(b.facts) {
 		b.makeFence()
 	}
 	switch {
@@ -268,7 +268,7 @@ func (b *builder) enter() {
 		b.Do("make the root read-only", plan.MountSetattr, plan.Reg(b.root), b.Text(""), atFlags(unix.AT_EMPTY_PATH),
 			b.attr(unix.MOUNT_ATTR_RDONLY, 0, 0), plan.Num(attrSize))
 	}
-	if b.detached() {
+	if detached(b.facts) {
 		// Closed as it is, it would have the kernel wait for all processors once
 		// more: with the host's tree it goes in the same wait.
 		b.Do("have the scratch file system go with the host's tree", plan.MoveMount, plan.Reg(b.scratch), b.Text(""), plan.Cwd, b.Text("/proc"),
@@ -281,7 +281,7 @@ func (b *builder) enter() {
 	for _, word := range b.covered {
 		b.letGoCovered(word)
 	}
-	if !b.detached() {
+	if !detached(b.facts) {
 		b.letGo("the scratch file system")
 	}
 	if b.fenced {

@@ -119,6 +119,7 @@ func (c *compiler) compile() (*plan.Plan, error) {
 	c.p.Remain = c.Inherit != nil && c.Inherit.Remain
 	c.p.Killer = c.killer()
 
+	c.p.Begin = c.begin
 	c.setup.Opened = c.opened()
 	c.setup.PlanBegin(c.p)
 	if join := c.Namespaces.Join; join.Any() {
@@ -129,7 +130,6 @@ func (c *compiler) compile() (*plan.Plan, error) {
 		if err := c.open(); err != nil {
 			return nil, err
 		}
-		c.p.Begin = c.begin
 		c.p.Advance()
 	}
 	// Process 1 is there later only; who maps the ids has to know of this one.
@@ -152,7 +152,6 @@ func (c *compiler) compile() (*plan.Plan, error) {
 		c.Network.PlanPrivate(gid, c.p)
 	}
 	c.setup.PlanOuter(c.p)
-	c.p.Begin = c.begin
 	c.p.Advance()
 	if c.Command.PID1 {
 		// A fresh procfs shows the pid namespace of the process that mounts it.

@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strconv"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/snug-sandbox/snug/internal/child"
 	"github.com/snug-sandbox/snug/internal/host"
 	"github.com/snug-sandbox/snug/internal/plan"
@@ -92,9 +90,7 @@ func Line(inside, outside int) string { return fmt.Sprintf("%d %d 1", inside, ou
 func writeMap(label, path, line string, p *plan.Builder) {
 	text := p.Bytes(append([]byte(line), make([]byte, child.MapSize-len(line))...))
 	text.Form = program.Text
-	fd := p.Do(label, plan.Openat, plan.Cwd, p.Text(path), plan.Bits(unix.O_WRONLY|unix.O_CLOEXEC, &plan.OpenFlags), plan.Num(0)).Keep("file")
-	p.Do(label, plan.Write, plan.Reg(fd), text, plan.Num(uint64(len(line)))).Min(len(line))
-	p.Close(fd)
+	p.WriteBytes(label, plan.Cwd, path, text, len(line))
 }
 
 // planRange maps root inside to the caller, and the ids from 1 up to the

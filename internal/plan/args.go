@@ -94,9 +94,14 @@ func (b *Builder) Texts(list []string) program.Arg {
 // WriteFile adds the steps that write content to the file at path, relative to
 // dir, in one go, as the files of procfs want it.
 func (b *Builder) WriteFile(label string, dir program.Arg, path, content string) (open, write Step) {
+	return b.WriteBytes(label, dir, path, b.Text(content), len(content))
+}
+
+// WriteBytes is WriteFile for the first n bytes at an address.
+func (b *Builder) WriteBytes(label string, dir program.Arg, path string, content program.Arg, n int) (open, write Step) {
 	open = b.Do(label, Openat, dir, b.Text(path), Bits(unix.O_WRONLY|unix.O_CLOEXEC, &OpenFlags), Num(0))
 	fd := open.Keep("file")
-	write = b.Do(label, Write, Reg(fd), b.Text(content), Num(uint64(len(content)))).Min(len(content))
+	write = b.Do(label, Write, Reg(fd), content, Num(uint64(n))).Min(n)
 	b.Close(fd)
 	return open, write
 }
