@@ -5,6 +5,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/BurntSushi/toml"
+
+	"github.com/snug-sandbox/snug/internal/postponed"
 )
 
 // maxSyntax is how many errors of syntax are shown: after so many the file is
@@ -49,6 +51,7 @@ func decodeTOML(text string) (tree map[string]any, bad *toml.ParseError) {
 	if at, ok := badUTF8(text); ok {
 		return nil, &toml.ParseError{Message: "not UTF-8 text", Position: toml.Position{Start: at}}
 	}
+	postponed.TOML()
 	var all any
 	_, err := toml.Decode(text, &all)
 	if err == nil {

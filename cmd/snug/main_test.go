@@ -12,6 +12,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/snug-sandbox/snug/internal/kerneltest"
+	_ "github.com/snug-sandbox/snug/internal/postponed/never"
 )
 
 func TestMain(m *testing.M) {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/snug-sandbox/snug/internal/postponed"
 	"github.com/snug-sandbox/snug/internal/problem"
 )
 
@@ -18,6 +19,7 @@ type command struct {
 
 // model returns the grammar of snug with the given verbs.
 func model(nodes ...*kong.Node) *kong.Application {
+	postponed.Grammar()
 	app := &kong.Application{Node: node("snug", tagline, "", nil)}
 	app.Type = kong.ApplicationNode
 	app.Children = nodes

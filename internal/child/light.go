@@ -64,13 +64,6 @@ func findLimit()
 //go:linkname followProcessors runtime.defaultGOMAXPROCSUpdateEnable
 func followProcessors()
 
-// zone is the sync.Once by which package time finds out the local time zone.
-//
-//go:linkname zone time.localOnce
-var zone struct {
-	done, _, _ uint32
-}
-
 // signals is what the runtime knows of signals: those that somebody waits for are
 // kept until he asks.
 //
@@ -101,11 +94,7 @@ func lightMain() {
 	light = true
 	doInit(runtimeTasks)
 	grow()
-	// A package asks for the local time while it is initialized (toml, for times
-	// without a zone, which no profile has): a file to read. It gets UTC.
-	zone.done = 1
 	doInit(list)
-	zone.done = 0
 	mainMain()
 	os.Exit(0)
 }
