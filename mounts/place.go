@@ -143,28 +143,42 @@ func (b *builder) makeMissing(label string, r Resolved, w way) {
 		}
 		return s.Into(part)
 	}
-	for i := w.known; i < len(w.names); i++ {
-		name := w.names[i]
-		last, say := i == len(w.names)-1, b.above(label)
+	end := len(w.names)
+	for i := w.known; i < end; i++ {
+		last, say := i == end-1, b.above(label)
 		if last {
 			say = label
 		}
-		var there plan.Step
-		looks := !last || !w.missing
-		if looks {
-			found := keep(b.look(say, w, i+1, 0)).Accept(syscall.ENOENT)
-			there = b.Do("close part", plan.Close, plan.Reg(part))
-			found.ElseHere()
+		if last && w.missing {
+			if i == w.known { // or else it is open
+				keep(b.look(b.above(label), w, i, unix.O_DIRECTORY))
+			}
+			b.makePoint(label, r, part, w.names[i])
+			b.Do("close part", plan.Close, plan.Reg(part))
+			continue
 		}
+		stays, flags := w.missing && i == end-2, uint64(0) // open, for what is made in it
+		if stays {
+			flags = unix.O_DIRECTORY
+		}
+		found := keep(b.look(say, w, i+1, flags)).Accept(syscall.ENOENT)
+		var closed plan.Step
+		if !stays {
+			closed = b.Do("close part", plan.Close, plan.Reg(part))
+		}
+		found.ElseHere()
 		keep(b.look(b.above(label), w, i, unix.O_DIRECTORY))
 		if last {
-			b.makePoint(label, r, part, name)
+			b.makePoint(label, r, part, w.names[i])
 		} else {
-			b.makes(b.Do(say, plan.Mkdirat, plan.Reg(part), b.Text(name), plan.Octal(uint32(w.perm))))
+			b.makes(b.Do(say, plan.Mkdirat, plan.Reg(part), b.Text(w.names[i]), plan.Octal(uint32(w.perm))))
 		}
 		b.Do("close part", plan.Close, plan.Reg(part))
-		if looks {
-			there.ThenHere()
+		if stays {
+			keep(b.look(say, w, i+1, flags))
+			found.ThenHere()
+		} else {
+			closed.ThenHere()
 		}
 	}
 	if part != 0 {

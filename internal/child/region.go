@@ -1,6 +1,6 @@
 // Package child clones a process straight into its namespaces and lets it run
 // a program.Program with nothing but raw system calls. It is the only place
-// with unsafe code of a sandbox; with package program it is all that has to be read to know
+// with unsafe code; with package program it is all that has to be read to know
 // what happens between clone and execve.
 //
 // # Rules of the code in interpret.go, reap.go, ahead.go, opening.go, lighten.go, guess.go and scarce.go
