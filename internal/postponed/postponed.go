@@ -14,8 +14,8 @@ import _ "unsafe" // for go:linkname
 // task is what the linker makes of a package's initializers (runtime.initTask in
 // $GOROOT/src/runtime/proc.go).
 type task struct {
-	state     uint32 // initial, or done
-	functions uint32 // that follow
+	state uint32 // initial, or done
+	_     uint32 // how many functions follow
 }
 
 const (
