@@ -143,42 +143,41 @@ func (b *builder) makeMissing(label string, r Resolved, w way) {
 		}
 		return s.Into(part)
 	}
-	end := len(w.names)
-	for i := w.known; i < end; i++ {
-		last, say := i == end-1, b.above(label)
-		if last {
-			say = label
-		}
-		if last && w.missing {
-			if i == w.known { // or else it is open
-				keep(b.look(b.above(label), w, i, unix.O_DIRECTORY))
-			}
-			b.makePoint(label, r, part, w.names[i])
-			b.Do("close part", plan.Close, plan.Reg(part))
-			continue
-		}
-		stays, flags := w.missing && i == end-2, uint64(0) // open, for what is made in it
-		if stays {
-			flags = unix.O_DIRECTORY
-		}
-		found := keep(b.look(say, w, i+1, flags)).Accept(syscall.ENOENT)
-		var closed plan.Step
-		if !stays {
-			closed = b.Do("close part", plan.Close, plan.Reg(part))
-		}
-		found.ElseHere()
-		keep(b.look(b.above(label), w, i, unix.O_DIRECTORY))
-		if last {
+	above, last := b.above(label), len(w.names)-1
+	enter := func(n int) plan.Step { return keep(b.look(above, w, n, unix.O_DIRECTORY)) }
+	create := func(i int) {
+		if i == last {
 			b.makePoint(label, r, part, w.names[i])
 		} else {
-			b.makes(b.Do(say, plan.Mkdirat, plan.Reg(part), b.Text(w.names[i]), plan.Octal(uint32(w.perm))))
+			b.makes(b.Do(above, plan.Mkdirat, plan.Reg(part), b.Text(w.names[i]), plan.Octal(uint32(w.perm))))
 		}
 		b.Do("close part", plan.Close, plan.Reg(part))
-		if stays {
-			keep(b.look(say, w, i+1, flags))
+	}
+	for i := w.known; i <= last; i++ {
+		switch {
+		case w.missing && i == last:
+			if i == w.known { // or else its directory is open
+				enter(i)
+			}
+			create(i)
+		case w.missing && i == last-1: // stays open, for what is made in it
+			found := enter(i + 1).Accept(syscall.ENOENT)
+			found.ElseHere()
+			enter(i)
+			create(i)
+			enter(i + 1)
 			found.ThenHere()
-		} else {
-			closed.ThenHere()
+		default:
+			say := above
+			if i == last {
+				say = label
+			}
+			found := keep(b.look(say, w, i+1, 0)).Accept(syscall.ENOENT)
+			there := b.Do("close part", plan.Close, plan.Reg(part))
+			found.ElseHere()
+			enter(i)
+			create(i)
+			there.ThenHere()
 		}
 	}
 	if part != 0 {

@@ -98,7 +98,7 @@ func hasDirective(fn *ast.FuncDecl, want string) bool {
 func TestInterpreterCallsOnlyRawSyscalls(t *testing.T) {
 	for _, arch := range []string{"amd64", "arm64"} {
 		t.Run(arch, func(t *testing.T) {
-			binary := build(t, "CGO_ENABLED=0", "GOARCH="+arch, "GOFLAGS=-tags=snug_light '-ldflags=-checklinkname=0 -E=snug_ahead'")
+			binary := buildLight(t, "GOARCH="+arch)
 			checkInterpreter(t, binary)
 			if arch == runtime.GOARCH {
 				checkScarce(t, binary)
@@ -164,6 +164,12 @@ func build(t *testing.T, env ...string) (binary string) {
 		t.Fatalf("%v: %v\n%s", cmd, err, out)
 	}
 	return binary
+}
+
+// buildLight is build for a program with a light start.
+func buildLight(t *testing.T, env ...string) (binary string) {
+	t.Helper()
+	return build(t, append(env, "CGO_ENABLED=0", "GOFLAGS=-tags=snug_light '-ldflags=-checklinkname=0 -E=snug_ahead'")...)
 }
 
 // goTool is the go command that runs this test: it puts itself first in PATH.

@@ -26,6 +26,14 @@ var foreign = []string{
 
 func TestCommandLinksOnlyWhatIsListed(t *testing.T) {
 	readTree(t) // see the package's comment
+	for _, wrong := range unlisted(linked(t)) {
+		t.Error(wrong)
+	}
+}
+
+// linked are the packages of the command, in lines of "package [its imports]".
+func linked(t *testing.T) string {
+	t.Helper()
 	cmd := goTool("list", "-buildvcs=false", "-deps", "-f", "{{.ImportPath}} {{.Imports}}", "./cmd/snug")
 	cmd.Env = append(cmd.Environ(), "CGO_ENABLED=0", "GOOS=linux")
 	var stderr strings.Builder
@@ -34,9 +42,7 @@ func TestCommandLinksOnlyWhatIsListed(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v: %v\n%s", cmd, err, stderr.String())
 	}
-	for _, wrong := range unlisted(string(out)) {
-		t.Error(wrong)
-	}
+	return string(out)
 }
 
 // unlisted looks through lines of "package [its imports]".
@@ -58,12 +64,17 @@ func unlisted(deps string) (wrong []string) {
 func importers(deps, name string) string {
 	var by []string
 	for line := range strings.Lines(deps) {
-		importer, imports, _ := strings.Cut(strings.TrimSpace(line), " ")
-		if slices.Contains(strings.Fields(strings.Trim(imports, "[]")), name) {
+		if importer, imports := imported(line); slices.Contains(imports, name) {
 			by = append(by, importer)
 		}
 	}
 	return strings.Join(by, " ")
+}
+
+// imported takes a line of linked apart.
+func imported(line string) (importer string, imports []string) {
+	importer, list, _ := strings.Cut(strings.TrimSpace(line), " ")
+	return importer, strings.Fields(strings.Trim(list, "[]"))
 }
 
 func TestUnlistedIsFound(t *testing.T) {

@@ -16,10 +16,13 @@ import (
 // package, and all of it. Package unicode makes nothing at its start but maps.
 func TestPostponedIsWhatNobodyElseUses(t *testing.T) {
 	readTree(t)
-	imports := linked(t)
+	imports := map[string][]string{}
+	for line := range strings.Lines(linked(t)) {
+		name, list := imported(line)
+		imports[name] = list
+	}
 	tasks := initialized(t)
-	grammar := slices.DeleteFunc(onlyBy(imports, "github.com/alecthomas/kong"), func(name string) bool { return !tasks[name] })
-	toml := slices.DeleteFunc(onlyBy(imports, "github.com/BurntSushi/toml"), func(name string) bool { return !tasks[name] })
+	kong, toml := onlyBy(imports, "github.com/alecthomas/kong"), onlyBy(imports, "github.com/BurntSushi/toml")
 
 	text, err := os.ReadFile(filepath.Join(root, "internal", "postponed", "postponed.go"))
 	if err != nil {
@@ -29,7 +32,8 @@ func TestPostponedIsWhatNobodyElseUses(t *testing.T) {
 	for _, m := range regexp.MustCompile(`linkname (\w+) (\S+)\.\.inittask`).FindAllStringSubmatch(string(text), -1) {
 		names[m[1]] = m[2]
 	}
-	for list, want := range map[string][]string{"grammar": append(grammar, "unicode"), "toml": toml} {
+	for list, want := range map[string][]string{"grammar": append([]string{"unicode"}, kong...), "toml": toml} {
+		want = slices.DeleteFunc(want, func(name string) bool { return !tasks[name] })
 		var got []string
 		m := regexp.MustCompile(`\b` + list + `\s+= \[\]\*task\{([^}]*)\}`).FindStringSubmatch(string(text))
 		if m == nil {
@@ -51,14 +55,13 @@ func TestPostponedIsWhatNobodyElseUses(t *testing.T) {
 			t.Errorf("%s is %v, and nobody else uses %v", list, got, want)
 		}
 	}
-	unicodeMaps(t, imports, onlyBy(imports, "github.com/alecthomas/kong"))
+	unicodeMaps(t, imports, kong)
 }
 
 // Whatever a program is asked first, it says what one says that initializes all packages
 // at its start.
 func TestWhatIsPostponedComesInTime(t *testing.T) {
-	light := build(t, "CGO_ENABLED=0", "GOFLAGS=-tags=snug_light '-ldflags=-checklinkname=0 -E=snug_ahead'")
-	plain := build(t, "CGO_ENABLED=0")
+	light, plain := buildLight(t), build(t, "CGO_ENABLED=0")
 	dir := t.TempDir()
 	write := func(name, text string) string {
 		name = filepath.Join(dir, name)
@@ -81,13 +84,8 @@ func TestWhatIsPostponedComesInTime(t *testing.T) {
 	}
 	for _, line := range lines {
 		said := func(program string) string {
-			cmd := exec.Command("/proc/self/fd/3", line...)
-			file, err := os.Open(program)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer file.Close()
-			cmd.Args[0], cmd.ExtraFiles, cmd.Dir = "snug", []*os.File{file}, "/"
+			cmd := exec.Command(program, line...)
+			cmd.Dir = "/"
 			out, _ := cmd.CombinedOutput()
 			return cmd.ProcessState.String() + "\n" + string(out)
 		}
@@ -99,28 +97,10 @@ func TestWhatIsPostponedComesInTime(t *testing.T) {
 	}
 }
 
-// linked are the packages of the command, each with its imports.
-func linked(t *testing.T) map[string][]string {
-	t.Helper()
-	cmd := goTool("list", "-buildvcs=false", "-deps", "-tags=snug_light", "-f", "{{.ImportPath}} {{join .Imports \" \"}}", "./cmd/snug")
-	cmd.Env = append(cmd.Environ(), "CGO_ENABLED=0", "GOOS=linux")
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("%v: %v", cmd, err)
-	}
-	imports := map[string][]string{}
-	for line := range strings.Lines(string(out)) {
-		words := strings.Fields(line)
-		imports[words[0]] = words[1:]
-	}
-	return imports
-}
-
 // initialized are the packages of the command that have something to initialize.
 func initialized(t *testing.T) map[string]bool {
 	t.Helper()
-	binary := build(t, "CGO_ENABLED=0", "GOFLAGS=-tags=snug_light '-ldflags=-checklinkname=0 -E=snug_ahead'")
-	out, err := goTool("tool", "nm", binary).Output()
+	out, err := goTool("tool", "nm", buildLight(t)).Output()
 	if err != nil {
 		t.Fatal(err)
 	}
