@@ -1,10 +1,12 @@
 package mounts
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/snug-sandbox/snug/internal/host"
+	"github.com/snug-sandbox/snug/internal/plan"
 )
 
 // appendEtc adds the files of /etc that have to fit the sandbox when its root
@@ -33,6 +35,35 @@ func appendEtc(list []Resolved, f host.Facts, c Context, users bool) []Resolved 
 	}
 	add("resolv.conf", c.ResolvConf)
 	return list
+}
+
+// takeEtc takes the files of /etc out of the entries, to be made with the root:
+// below a mount that covers /etc they would not be seen.
+func (b *builder) takeEtc() {
+	if slices.ContainsFunc(b.entries, func(r Resolved) bool { return r.Target == "/etc" }) {
+		return
+	}
+	b.entries = slices.DeleteFunc(b.entries, func(r Resolved) bool {
+		taken := r.standard && r.Type == File
+		if taken {
+			b.inEtc = append(b.inEtc, r)
+		}
+		return taken
+	})
+}
+
+// fillEtc makes them in the upper of the root, a name in the scratch file system,
+// before there is an overlay: that leaves the rest of /etc as it is.
+func (b *builder) fillEtc(upper string) {
+	if len(b.inEtc) == 0 {
+		return
+	}
+	b.Do("make a place for what is new in /etc", plan.Mkdirat, plan.Reg(b.scratch), b.Text(upper+"/etc"), plan.Octal(uint32(*b.table.Rootfs.Etc)))
+	for _, r := range b.inEtc {
+		b.From = r.From
+		b.write("write "+r.Target, b.scratch, upper+r.Target, r.Content, 0o644)
+	}
+	b.From, b.inEtc = "", nil
 }
 
 // hosts is a hosts(5) file.

@@ -77,6 +77,11 @@ type Rootfs struct {
 	// Copy is the directory that Image was copied to, for this sandbox alone.
 	Copy string `toml:"-"`
 
+	// Etc are the permissions of /etc of Image, where that is a directory like
+	// any other (host.LayerDirectory): what is put into it goes into the file
+	// system that is thrown away then. Nil: it is mounted on top.
+	Etc *units.FileMode `toml:"-"`
+
 	// Writable leaves the root writable: the tmpfs of the bases "system" and
 	// "empty", or the directory Path itself. Default false.
 	Writable bool `toml:"writable"`

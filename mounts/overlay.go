@@ -54,6 +54,7 @@ func (b *builder) makeOverlay(label string, m Mount) (program.Reg, error) {
 		for _, dir := range []string{upper, work} {
 			b.Do(label, plan.Mkdirat, plan.Reg(b.scratch), b.Text(dir), plan.Octal(0o755))
 		}
+		b.fillEtc(upper)
 	case len(m.Lower) == 1: // overlayfs wants two; one is a bind
 		return b.cloneTree(label, m.Lower[0], Mount{}, false), nil
 	}

@@ -44,6 +44,7 @@ type builder struct {
 	ahead   ahead
 	late    []readonly // own mounts that become read-only once everything is in place
 	attrs   map[[3]uint64]program.Arg
+	inEtc   []Resolved // files that go into the upper of the root
 }
 
 // Opens reports whether a root can be begun ahead, before there are ids: where mounts are
@@ -204,6 +205,8 @@ func (b *builder) makeRoot() error {
 		make, what := b.makeOverlay, OverlayLabel
 		if r.Driver == DriverFuse {
 			make, what = b.makeFuse, "make the root a fuse-overlayfs of "
+		} else if r.Overlay == OverlayDiscard && r.Upper == "" && r.Etc != nil {
+			b.takeEtc()
 		}
 		root, err := make(what+r.tree(), over)
 		if err != nil {

@@ -110,9 +110,15 @@ func (t Table) appendStandard(list []Resolved, f host.Facts, c Context) []Resolv
 	}
 	add(Mount{Type: Proc, Target: "/proc", Fallback: FallbackNone})
 	add(Mount{Type: Dev, Target: "/dev"})
-	add(Mount{Type: Tmpfs, Target: "/tmp", Mode: sticky()})
-	add(Mount{Type: Tmpfs, Target: "/var/tmp", Mode: sticky()})
-	add(Mount{Type: Tmpfs, Target: "/run"})
+	temporary := Tmpfs
+	if root.Image != "" && root.Overlay != OverlayReadonly {
+		// An image may bring what its programs look for there, and its own
+		// directories are as private as the rest of it.
+		temporary = Dir
+	}
+	add(Mount{Type: temporary, Target: "/tmp", Mode: sticky()})
+	add(Mount{Type: temporary, Target: "/var/tmp", Mode: sticky()})
+	add(Mount{Type: temporary, Target: "/run"})
 	if c.HostNetwork && !root.HasTree() {
 		for _, dir := range ResolverDirs {
 			add(Mount{Type: Bind, Source: dir, Target: dir, Optional: true})

@@ -17,6 +17,7 @@ func defaultTree() map[string]any {
 				"type":   "tmpfs",
 				"when": map[string]any{
 					"covers_none": []any{"/usr", "/tmp"},
+					"root":        []any{"base", "path"},
 					"within_none": []any{"/usr", "/bin", "/sbin", "/etc", "/dev", "/proc", "/sys"},
 				},
 			},

@@ -45,6 +45,9 @@ type Inputs struct {
 	// Real returns path without symbolic links on the way, as far as it exists.
 	// Nil: path has none.
 	Real func(path string) string
+	// Root is what the root will be whatever the profiles say, for the condition
+	// root: "path" or "image", as the command line has it. Empty: the profiles'.
+	Root string
 	// Paths are the directories where a profile is looked up by name, in order.
 	// The built-ins come after them.
 	Paths []Place

@@ -1,5 +1,7 @@
 package profiles
 
+import "slices"
+
 // root lets the later of two profiles win where one names a base and the other
 // a path or an image: a root is one of them. Within one profile several are a
 // mistake.
@@ -26,6 +28,27 @@ func (d *decoder) root(tree map[string]any) {
 		r.Base, r.Path = "", ""
 		d.forgetRoot("base", "path")
 	}
+}
+
+// rootKinds are the keys of [rootfs] that say what the root is. Without any it is
+// a base.
+var rootKinds = []string{"base", "path", "image"}
+
+// rootKind is which of them holds once all profiles are read: an entry of
+// [[mounts]] may depend on it that comes before the key.
+func (l *loader) rootKind() string {
+	if l.in.Root != "" {
+		return l.in.Root
+	}
+	for _, f := range slices.Backward(l.files) {
+		tree, _ := f.tree["rootfs"].(map[string]any)
+		for _, kind := range rootKinds {
+			if _, ok := tree[kind]; ok {
+				return kind
+			}
+		}
+	}
+	return "base"
 }
 
 // forgetRoot drops where keys of [rootfs] were set.

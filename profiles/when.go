@@ -26,6 +26,7 @@ var whenKeys = []whenKey{
 	{"not_exists", rule{text: hostPath}, isNotThere, "Paths of the host that do not exist."},
 	{"covers_none", rule{text: hostPath}, nil, "Paths of the host: the entry's source, or its target when it has no source on the host, is none of them and no directory above one of them."},
 	{"within_none", rule{text: hostPath}, nil, "Paths of the host: the entry's source, or its target when it has no source on the host, is none of them and does not lie inside one of them."},
+	{"root", rule{enum: rootKinds}, nil, "What the root is: base, path or image, as the keys of [rootfs] have it; one of them, where a list is given."},
 }
 
 func isSet(in *Inputs, name string) bool    { _, ok := in.env(name); return ok }
@@ -73,6 +74,8 @@ func (d *decoder) when(p *keyPath, tree map[string]any) (holds bool, where area)
 			where.coversNone = all
 		case "within_none":
 			where.withinNone = all
+		case "root":
+			holds = holds && contains(all, d.rootKind())
 		}
 	}
 	if seen < len(table) {

@@ -11,6 +11,7 @@ import (
 	"github.com/snug-sandbox/snug/images"
 	"github.com/snug-sandbox/snug/internal/host"
 	"github.com/snug-sandbox/snug/internal/problem"
+	"github.com/snug-sandbox/snug/internal/units"
 	"github.com/snug-sandbox/snug/mounts"
 	"github.com/snug-sandbox/snug/network"
 	"github.com/snug-sandbox/snug/userns"
@@ -86,6 +87,9 @@ func (s *Spec) onImage(store *images.Store, i *Image, caller []string) error {
 	if s.Identity.Map == "" {
 		// Nobody said who the command is: as the image has it.
 		s.Identity.Map = map[images.IDs]string{images.Single: userns.MapRoot, images.Range: userns.MapRange}[ids]
+	}
+	if perm, ok := host.LayerDirectory(s.Rootfs.Layers, "etc"); ok {
+		s.Rootfs.Etc = (*units.FileMode)(&perm)
 	}
 	c := i.Config.Config
 	if err := s.user(c.User, i); err != nil {

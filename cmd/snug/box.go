@@ -87,6 +87,7 @@ func (b *box) given() (list []string) {
 // load returns what the profiles say, with the options' changes made.
 func (b *box) load() (*sandbox, error) {
 	in := profiles.Default()
+	in.Root = b.root()
 	// With no name at all, a checkout's own ./.snug/default.toml does not count:
 	// who did not ask for a profile did not look at one.
 	p, err := profiles.Load(in, b.profiles...)
@@ -102,6 +103,20 @@ func (b *box) load() (*sandbox, error) {
 		p.Spec.Command.Args, p.Spec.Command.Argv0 = b.command, ""
 	}
 	return s, nil
+}
+
+// root is what the options make the root, as a profile's conditions name it; ""
+// where that is left to the profiles.
+func (b *box) root() string {
+	for _, change := range slices.Backward(b.changes) {
+		switch change.option {
+		case "rootfs":
+			return "path"
+		case "image":
+			return "image"
+		}
+	}
+	return ""
 }
 
 // apply makes all changes, and returns everything that is wrong with them.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/snug-sandbox/snug/internal/problem"
 	"golang.org/x/sys/unix"
@@ -81,6 +82,41 @@ func LayerFile(layers []string, name string) (string, error) {
 		}
 	}
 	return "", nil
+}
+
+// LayerDirectory returns the permissions of a directory of a root that is made of
+// layers, the topmost first, where an empty directory of the caller's with these, put
+// on top of all layers, leaves it as it is (overlayfs, "merged directories"). It does
+// not where the directory is somebody else's, has an access control list or a label
+// (acl(5), xattr(7)), gives its files to a group, or is none.
+func LayerDirectory(layers []string, name string) (perm uint32, ok bool) {
+	for _, dir := range layers {
+		var st unix.Stat_t
+		switch err := unix.Lstat(dir+"/"+name, &st); {
+		case err == unix.ENOENT:
+			continue
+		case err != nil, st.Mode&unix.S_IFMT != unix.S_IFDIR, st.Mode&0o7000 != 0, int(st.Uid) != unix.Geteuid(), int(st.Gid) != unix.Getegid():
+			return 0, false
+		}
+		return st.Mode & 0o777, onlyUserAttributes(dir + "/" + name)
+	}
+	return 0o755, true
+}
+
+// onlyUserAttributes reports whether a file has none but those that mean nothing
+// to the kernel.
+func onlyUserAttributes(name string) bool {
+	var list [256]byte
+	n, err := unix.Llistxattr(name, list[:])
+	if err != nil {
+		return err == unix.ENOTSUP
+	}
+	for _, attribute := range strings.Split(string(list[:n]), "\x00") {
+		if attribute != "" && !strings.HasPrefix(attribute, "user.") {
+			return false
+		}
+	}
+	return true
 }
 
 func rootReason(err error) string {
