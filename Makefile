@@ -11,19 +11,16 @@ GO ?= $(shell command -v go || echo /usr/local/go/bin/go)
 # Version control often refuses to look at a tree of another owner.
 VCS = $(shell git rev-parse --verify -q HEAD >/dev/null 2>&1 && echo auto || echo false)
 
-# Programs whose first process is cloned before Go's runtime starts
-# (internal/child/ahead.go), and that start with a part of it (light.go there).
-# They name functions of the runtime, which the linker otherwise refuses.
-AHEAD = ./cmd/snug ./cmd/bwrap
+# Programs that start light: scripts/light says how.
+LIGHT = ./cmd/snug ./cmd/bwrap
 
 all: build
 
 # Everything is rebuilt that changed: the go command knows better than make.
 build:
 	mkdir -p bin
-	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=$(VCS) -ldflags=-s -o bin/ $(filter-out $(AHEAD),$(wildcard ./cmd/*))
-	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=$(VCS) -tags snug_light -ldflags='-s -checklinkname=0 -E snug_ahead' -o bin/ $(AHEAD)
-	scripts/compact $(AHEAD:./cmd/%=bin/%)
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=$(VCS) -ldflags=-s -o bin/ $(filter-out $(LIGHT),$(wildcard ./cmd/*))
+	PATH="$(dir $(shell command -v $(GO))):$$PATH" VCS=$(VCS) scripts/light bin $(LIGHT)
 
 demo:
 	scripts/demo

@@ -70,6 +70,16 @@ find_go() {
 	export PATH GOFLAGS="${GOFLAGS:+$GOFLAGS }-buildvcs=false"
 }
 
+# light_go is the go command for what starts light. The collector that is new in Go
+# 1.26 (GOEXPERIMENT=greenteagc) writes to the end of every run of small objects
+# when that is made: a page each, and a program that ends soon collects nothing.
+light_go() {
+	case $(go env GOVERSION) in
+	go1.26*) GOEXPERIMENT=nogreenteagc${GOEXPERIMENT:+,$GOEXPERIMENT} go "$@" ;;
+	*) go "$@" ;;
+	esac
+}
+
 # open_dir makes a temporary directory that every user may enter, and removes
 # it at the end. Its path is in $stage. An overmounted /tmp is why it lies in
 # /var/tmp: sandboxes hide the host's /tmp.
