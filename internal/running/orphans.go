@@ -33,7 +33,7 @@ func OrphansAreReaped() bool {
 // Some programs look for ended children every few seconds.
 const (
 	reapedWithin = 5 * time.Second
-	mostLeft     = 64 // a power of four
+	mostLeft     = 256 // a power of four
 )
 
 // neglected reports whether some of this program's processes among a process's
