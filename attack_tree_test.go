@@ -247,6 +247,13 @@ func mkdirs(t testing.TB, dir string) {
 	}
 }
 
+func symlink(t testing.TB, text, name string) {
+	t.Helper()
+	if err := os.Symlink(text, name); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func write(t testing.TB, name, text string) {
 	t.Helper()
 	if err := os.WriteFile(name, []byte(text), 0o644); err != nil {

@@ -95,6 +95,95 @@ func TestAnImageAsRoot(t *testing.T) {
 	want(t, &snug.Cmd{Spec: s}, "upper")
 }
 
+// Databases and their like bring directories in /run, and look for them there.
+func TestWhatAnImageHasInTemporaryDirectories(t *testing.T) {
+	kerneltest.Require(t, "userns", "proc", "overlay")
+	look := "cd /; ls -A tmp run var/tmp; stat -c %a tmp run var/tmp; touch tmp/x run/x var/tmp/x"
+	newImage(t, "a:1", images.Process{}, base(t))
+	want(t, sh(onImage("a:1"), look), "run:\n\ntmp:\n\nvar/tmp:\n1777\n755\n1777")
+	newImage(t, "a:1", images.Process{}, base(t), func(dir string) {
+		for _, name := range []string{"tmp", "run/db", "var"} {
+			mkdirs(t, filepath.Join(dir, name))
+		}
+		write(t, filepath.Join(dir, "tmp/here"), "")
+		symlink(t, "/tmp", filepath.Join(dir, "var/tmp"))
+	})
+	want(t, sh(onImage("a:1"), "ls -A /tmp /run /var/tmp/; touch /run/db/x /var/tmp/x; ls /tmp"), "/run:\ndb\n\n/tmp:\nhere\n\n/var/tmp/:\nhere\nhere\nx")
+	s := onImage("a:1")
+	s.Mounts = append(s.Mounts, mounts.Mount{Type: mounts.Tmpfs, Target: "/run"})
+	want(t, sh(s, "ls -A /run; ls /tmp"), "here")
+	newImage(t, "a:1", images.Process{}, base(t), func(dir string) { mkdirs(t, filepath.Join(dir, "run/db")) })
+	s = onImage("a:1")
+	s.Rootfs.Overlay = mounts.OverlayReadonly
+	want(t, sh(s, "ls -A /tmp /run; touch /tmp/x /run/x; touch /srv/x 2>/dev/null || echo no"), "/run:\n\n/tmp:\nno")
+}
+
+// What is new in /etc leaves the rest of it as the image has it.
+func TestFilesInTheEtcOfAnImage(t *testing.T) {
+	kerneltest.Require(t, "userns", "proc", "overlay")
+	outside := t.TempDir()
+	in := func(dir, name string) string { return filepath.Join(dir, "etc", name) }
+	for what, c := range map[string]struct {
+		layer  func(dir string)
+		perm   string
+		mounts string // how many of the files are mounts
+	}{
+		"nothing":         {func(string) {}, "755", "0"},
+		"its permissions": {func(dir string) { mkdirs(t, in(dir, "")); os.Chmod(in(dir, ""), 0o710) }, "710", "0"},
+		"the files": {func(dir string) {
+			mkdirs(t, in(dir, ""))
+			for _, name := range []string{"hosts", "hostname", "resolv.conf"} {
+				write(t, in(dir, name), "of the image")
+			}
+		}, "755", "0"},
+		"links that lead nowhere, and out": {func(dir string) {
+			mkdirs(t, in(dir, ""))
+			symlink(t, "../run/resolv.conf", in(dir, "resolv.conf"))
+			symlink(t, filepath.Join(outside, "hosts"), in(dir, "hosts"))
+		}, "755", "0"},
+		"a directory and a pipe": {func(dir string) {
+			mkdirs(t, in(dir, "hosts"))
+			if err := unix.Mkfifo(in(dir, "hostname"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}, "755", "0"},
+		"files of a group": {func(dir string) { mkdirs(t, in(dir, "")); os.Chmod(in(dir, ""), 0o755|os.ModeSetgid) }, "2755", "3"},
+	} {
+		newImage(t, "a:1", images.Process{}, base(t), c.layer)
+		s := onImage("a:1")
+		s.Namespaces.Hostname = "box"
+		want(t, sh(s, "stat -c %a /etc; cat /etc/hostname; grep -c localhost /etc/hosts; head -c 5 /etc/resolv.conf; echo; grep -c svc /etc/passwd; grep -c ' /etc/' /proc/self/mountinfo; true"),
+			c.perm+"\nbox\n2\n# no \n1\n"+c.mounts)
+		if t.Failed() {
+			t.Fatal(what)
+		}
+	}
+	if list, err := os.ReadDir(outside); err != nil || len(list) > 0 {
+		t.Errorf("outside is %v, %v", list, err)
+	}
+}
+
+// One layer has no /etc, or a link in its place.
+func TestNoDirectoryIsTheEtcOfAnImage(t *testing.T) {
+	kerneltest.Require(t, "userns", "proc", "overlay")
+	outside := t.TempDir()
+	places := func(dir string) {
+		for _, name := range []string{"usr", "bin", "lib", "lib64", "conf"} {
+			mkdirs(t, filepath.Join(dir, name))
+		}
+	}
+	look := "stat -c %a /etc/; cat /etc/hostname; echo mine >/etc/mine; cat /etc/mine"
+	newImage(t, "a:1", images.Process{}, places)
+	want(t, sh(onImage("a:1"), look), "755\nsnug\nmine")
+	newImage(t, "a:1", images.Process{}, places, func(dir string) { symlink(t, "conf", filepath.Join(dir, "etc")) })
+	want(t, sh(onImage("a:1"), look+"; ls /conf/hostname"), "755\nsnug\nmine\n/conf/hostname")
+	newImage(t, "a:1", images.Process{}, places, func(dir string) { symlink(t, outside, filepath.Join(dir, "etc")) })
+	sh(onImage("a:1"), "true").Run() // it may work in a place of that name, or not
+	if list, err := os.ReadDir(outside); err != nil || len(list) > 0 {
+		t.Errorf("outside is %v, %v", list, err)
+	}
+}
+
 func TestTheUserOfAnImage(t *testing.T) {
 	kerneltest.Require(t, "userns", "proc", "overlay")
 	for user, says := range map[string]string{"": "0 0 /root", "svc": "77 78 /srv", "77": "77 78 /srv", "svc:web": "77 90 /srv", "1234:5": "1234 5 /", "0": "0 0 /root"} {

@@ -44,7 +44,9 @@ type Rootfs struct {
 	Path string `toml:"path"`
 
 	// Image is an image of the store to use as root: a name, or a digest. It is
-	// pulled or imported with "snug image".
+	// pulled or imported with "snug image". Its own /tmp, /var/tmp and /run are
+	// used, and made where it has none; where nothing can be written to the root
+	// they are private and empty.
 	Image string `toml:"image"`
 
 	// Name keeps what is written under Overlay "keep" in the store, under this

@@ -1,6 +1,9 @@
 package profiles
 
-import "testing"
+import (
+	"fmt"
+	"testing"
+)
 
 func TestAnEntryIsUsedWhenAllItsConditionsHold(t *testing.T) {
 	w := newWorld(t)
@@ -40,6 +43,42 @@ func TestAnEntryIsUsedWhenAllItsConditionsHold(t *testing.T) {
 		s := w.loadText("[[mounts]]\nsource = \"/data\"\nwhen = { " + when + " }\n").Spec
 		if got := len(s.Mounts) == 1; got != want {
 			t.Errorf("when { %s }: used %v, want %v", when, got, want)
+		}
+	}
+}
+
+// What comes first may depend on what a later profile, or the command line, makes the
+// root.
+func TestAConditionOnTheRoot(t *testing.T) {
+	const base = "[[mounts]]\ntype = \"tmpfs\"\ntarget = \"/x\"\nwhen = { root = %s }\n"
+	for _, c := range []struct {
+		root, when, caller string
+		want               bool
+	}{
+		{"", `"base"`, "", true},
+		{"", `"image"`, "", false},
+		{"", `["path", "image"]`, "", false},
+		{"", `["path", "image"]`, "image", true},
+		{"", `["base", "path"]`, "image", false},
+		{"", `[]`, "", false},
+		{"overlay = \"discard\"", `"base"`, "path", false},
+		{"base = \"empty\"", `"base"`, "", true},
+		{"path = \"/tree\"", `"base"`, "", false},
+		{"path = \"/tree\"", `"path"`, "", true},
+		{"image = \"debian\"", `"image"`, "", true},
+		{"image = \"debian\"", `["base", "path"]`, "", false},
+		{"image = \"debian\"", `["base", "path"]`, "path", true},
+	} {
+		w := newWorld(t)
+		w.in.Root = c.caller
+		w.write("low.toml", fmt.Sprintf(base, c.when))
+		text := "extends = \"./low.toml\"\n"
+		if c.root != "" {
+			text += "[rootfs]\n" + c.root + "\n"
+		}
+		s := w.loadText(text).Spec
+		if got := len(s.Mounts) == 1; got != c.want {
+			t.Errorf("%+v: used %v", c, got)
 		}
 	}
 }

@@ -109,3 +109,39 @@ func TestRootEtcOfNoDirectory(t *testing.T) {
 		}
 	}
 }
+
+func TestLayerDirectory(t *testing.T) {
+	at := func(layers ...string) (list []string) {
+		for _, name := range layers {
+			list = append(list, filepath.Join(t.TempDir(), name))
+		}
+		return list
+	}
+	mkdir := func(dir string, perm os.FileMode) {
+		if err := errors.Join(os.MkdirAll(dir, 0o755), os.Chmod(dir, perm)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for what, c := range map[string]struct {
+		fill func(layers []string)
+		perm uint32
+		ok   bool
+	}{
+		"nothing":        {func([]string) {}, 0o755, true},
+		"the topmost":    {func(l []string) { mkdir(l[0]+"/etc", 0o711); mkdir(l[1]+"/etc", 0o700) }, 0o711, true},
+		"a lower one":    {func(l []string) { mkdir(l[0], 0o755); mkdir(l[1]+"/etc", 0o750) }, 0o750, true},
+		"bits":           {func(l []string) { mkdir(l[1]+"/etc", 0o755|os.ModeSetgid) }, 0, false},
+		"a link":         {func(l []string) { mkdir(l[0], 0o755); os.Symlink("/etc", l[0]+"/etc"); mkdir(l[1]+"/etc", 0o755) }, 0, false},
+		"a file":         {func(l []string) { mkdir(l[0], 0o755); os.WriteFile(l[0]+"/etc", nil, 0o644) }, 0, false},
+		"its attributes": {func(l []string) { mkdir(l[0]+"/etc", 0o755); unix.Setxattr(l[0]+"/etc", "user.some", []byte("x"), 0) }, 0o755, true},
+	} {
+		layers := at("top", "bottom")
+		c.fill(layers)
+		if perm, ok := LayerDirectory(layers, "etc"); ok != c.ok || ok && perm != c.perm {
+			t.Errorf("%s: %o %v", what, perm, ok)
+		}
+	}
+	if _, ok := LayerDirectory([]string{"/"}, "etc"); ok && os.Getuid() != 0 {
+		t.Error("a directory of somebody else")
+	}
+}
