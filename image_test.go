@@ -112,7 +112,14 @@ func TestWhatAnImageHasInTemporaryDirectories(t *testing.T) {
 	s := onImage("a:1")
 	s.Mounts = append(s.Mounts, mounts.Mount{Type: mounts.Tmpfs, Target: "/run"})
 	want(t, sh(s, "ls -A /run; ls /tmp"), "here")
-	newImage(t, "a:1", images.Process{}, base(t), func(dir string) { mkdirs(t, filepath.Join(dir, "run/db")) })
+	newImage(t, "a:1", images.Process{}, base(t), func(dir string) {
+		mkdirs(t, filepath.Join(dir, "run/db"))
+		mkdirs(t, filepath.Join(dir, "tmp/old"))
+	})
+	s = onImage("a:1")
+	s.Rootfs.Overlay, s.Rootfs.Name = mounts.OverlayKeep, "kept"
+	want(t, sh(s, "ls -A /tmp /run; touch /tmp/x /run/x"), "/run:\ndb\n\n/tmp:")
+	want(t, sh(s, "ls -A /tmp /run"), "/run:\ndb\nx\n\n/tmp:")
 	s = onImage("a:1")
 	s.Rootfs.Overlay = mounts.OverlayReadonly
 	want(t, sh(s, "ls -A /tmp /run; touch /tmp/x /run/x; touch /srv/x 2>/dev/null || echo no"), "/run:\n\n/tmp:\nno")

@@ -45,8 +45,8 @@ type Rootfs struct {
 
 	// Image is an image of the store to use as root: a name, or a digest. It is
 	// pulled or imported with "snug image". Its own /tmp, /var/tmp and /run are
-	// used, and made where it has none; where nothing can be written to the root
-	// they are private and empty.
+	// used, and made where it has none. /tmp and /var/tmp are private and empty
+	// where what is written is kept, and all three where nothing can be written.
 	Image string `toml:"image"`
 
 	// Name keeps what is written under Overlay "keep" in the store, under this

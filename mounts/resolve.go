@@ -110,15 +110,18 @@ func (t Table) appendStandard(list []Resolved, f host.Facts, c Context) []Resolv
 	}
 	add(Mount{Type: Proc, Target: "/proc", Fallback: FallbackNone})
 	add(Mount{Type: Dev, Target: "/dev"})
-	temporary := Tmpfs
+	temporary, run := Tmpfs, Tmpfs
 	if root.Image != "" && root.Overlay != OverlayReadonly {
 		// An image may bring what its programs look for there, and its own
 		// directories are as private as the rest of it.
-		temporary = Dir
+		run = Dir
+		if root.Overlay != OverlayKeep { // what is temporary is not kept
+			temporary = Dir
+		}
 	}
 	add(Mount{Type: temporary, Target: "/tmp", Mode: sticky()})
 	add(Mount{Type: temporary, Target: "/var/tmp", Mode: sticky()})
-	add(Mount{Type: temporary, Target: "/run"})
+	add(Mount{Type: run, Target: "/run"})
 	if c.HostNetwork && !root.HasTree() {
 		for _, dir := range ResolverDirs {
 			add(Mount{Type: Bind, Source: dir, Target: dir, Optional: true})
