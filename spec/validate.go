@@ -13,10 +13,12 @@ import (
 // of it at once.
 func (s Spec) Validate() error {
 	var list problem.List
-	for _, part := range []interface{ Validate() error }{
-		s.Command, s.Env, s.Identity, s.table(), s.Namespaces, s.Network, s.Limits.Config, s.Limits.Limits, s.Security.Privileges, s.Security.Seccomp, s.Security.Config, s.Desktop, s.Terminal,
+	for _, err := range [...]error{
+		s.Command.Validate(), s.Env.Validate(), s.Identity.Validate(), s.table().Validate(), s.Namespaces.Validate(), s.Network.Validate(),
+		s.Limits.Config.Validate(), s.Limits.Limits.Validate(), s.Security.Privileges.Validate(), s.Security.Seccomp.Validate(), s.Security.Config.Validate(),
+		s.Desktop.Validate(), s.Terminal.Validate(),
 	} {
-		list = appendProblems(list, part.Validate())
+		list = appendProblems(list, err)
 	}
 	return appendProblems(list, s.contradictions().Err()).Err()
 }
