@@ -76,7 +76,8 @@ func (c *Cmd) useDisk() error {
 		return err
 	}
 	c.parents = append(c.parents, &onDisk{place: place, root: c.Spec.Identity.Map == userns.MapRange})
-	r.Overlay, r.Upper, r.Work = mounts.OverlayKeep, filepath.Join(place.Dir(), "upper"), filepath.Join(place.Dir(), "work")
+	r.Overlay, r.Temporary = mounts.OverlayKeep, true
+	r.Upper, r.Work = filepath.Join(place.Dir(), "upper"), filepath.Join(place.Dir(), "work")
 	return errors.Join(os.Mkdir(r.Upper, 0o755), os.Mkdir(r.Work, 0o755))
 }
 

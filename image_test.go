@@ -98,6 +98,12 @@ func TestAnImageAsRoot(t *testing.T) {
 // Databases and their like bring directories in /run, and look for them there.
 func TestWhatAnImageHasInTemporaryDirectories(t *testing.T) {
 	kerneltest.Require(t, "userns", "proc", "overlay")
+	testTemporaryDirectories(t)
+	defer snug.WithoutMemoryAttributes()()
+	testTemporaryDirectories(t)
+}
+
+func testTemporaryDirectories(t *testing.T) {
 	look := "cd /; ls -A tmp run var/tmp; stat -c %a tmp run var/tmp; touch tmp/x run/x var/tmp/x"
 	newImage(t, "a:1", images.Process{}, base(t))
 	want(t, sh(onImage("a:1"), look), "run:\n\ntmp:\n\nvar/tmp:\n1777\n755\n1777")
@@ -159,8 +165,12 @@ func TestFilesInTheEtcOfAnImage(t *testing.T) {
 		newImage(t, "a:1", images.Process{}, base(t), c.layer)
 		s := onImage("a:1")
 		s.Namespaces.Hostname = "box"
-		want(t, sh(s, "stat -c %a /etc; cat /etc/hostname; grep -c localhost /etc/hosts; head -c 5 /etc/resolv.conf; echo; grep -c svc /etc/passwd; grep -c ' /etc/' /proc/self/mountinfo; true"),
-			c.perm+"\nbox\n2\n# no \n1\n"+c.mounts)
+		look := "stat -c %a /etc; cat /etc/hostname; grep -c localhost /etc/hosts; head -c 5 /etc/resolv.conf; echo; grep -c svc /etc/passwd; grep -c ' /etc/' /proc/self/mountinfo || true"
+		says := c.perm + "\nbox\n2\n# no \n1\n" + c.mounts
+		want(t, sh(s, look), says)
+		undo := snug.WithoutMemoryAttributes()
+		want(t, sh(s, look), says)
+		undo()
 		if t.Failed() {
 			t.Fatal(what)
 		}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/snug-sandbox/snug/internal/host"
 	"github.com/snug-sandbox/snug/internal/plan"
+	"github.com/snug-sandbox/snug/internal/program"
 )
 
 // appendEtc adds the files of /etc that have to fit the sandbox when its root
@@ -52,16 +53,13 @@ func (b *builder) takeEtc() {
 	})
 }
 
-// fillEtc makes them in the upper of the root, a name in the scratch file system,
-// before there is an overlay: that leaves the rest of /etc as it is.
-func (b *builder) fillEtc(upper string) {
-	if len(b.inEtc) == 0 {
-		return
-	}
-	b.Do("make a place for what is new in /etc", plan.Mkdirat, plan.Reg(b.scratch), b.Text(upper+"/etc"), plan.Octal(uint32(*b.table.Rootfs.Etc)))
+// fillEtc makes them in the upper of the root, a directory below dir, before there
+// is an overlay: that leaves the rest of /etc as it is.
+func (b *builder) fillEtc(dir program.Reg, upper string) {
+	b.Do("make a place for what is new in /etc", plan.Mkdirat, plan.Reg(dir), b.Text(upper+"/etc"), plan.Octal(uint32(*b.table.Rootfs.Etc)))
 	for _, r := range b.inEtc {
 		b.From = r.From
-		b.write("write "+r.Target, b.scratch, upper+r.Target, r.Content, 0o644)
+		b.write("write "+r.Target, dir, upper+r.Target, r.Content, 0o644)
 	}
 	b.From, b.inEtc = "", nil
 }

@@ -65,6 +65,9 @@ type Rootfs struct {
 	// Upper is the directory that keeps what is written under Overlay "keep".
 	Upper string `toml:"upper"`
 
+	// Temporary says that Upper is removed at the end.
+	Temporary bool `toml:"-"`
+
 	// Work is overlayfs's work directory, on the same file system as Upper.
 	// Default: Upper with ".work" appended.
 	Work string `toml:"work"`

@@ -49,12 +49,19 @@ func (b *builder) makeOverlay(label string, m Mount) (program.Reg, error) {
 			}
 			b.Do(label, plan.Mkdirat, plan.Cwd, b.Text(dir), plan.Octal(0o755)).Accept(syscall.EEXIST)
 		}
+		if b.inEtc != nil {
+			dir := b.Do(label, plan.Openat, plan.Cwd, b.Text(upper), plan.Bits(unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, &plan.OpenFlags), plan.Num(0)).Keep("upper")
+			b.fillEtc(dir, ".")
+			b.Close(dir)
+		}
 	case m.Writable:
 		upper, work = b.scratchName(), b.scratchName()
 		for _, dir := range []string{upper, work} {
 			b.Do(label, plan.Mkdirat, plan.Reg(b.scratch), b.Text(dir), plan.Octal(0o755))
 		}
-		b.fillEtc(upper)
+		if b.inEtc != nil {
+			b.fillEtc(b.scratch, upper)
+		}
 	case len(m.Lower) == 1: // overlayfs wants two; one is a bind
 		return b.cloneTree(label, m.Lower[0], Mount{}, false), nil
 	}

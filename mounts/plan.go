@@ -205,7 +205,7 @@ func (b *builder) makeRoot() error {
 		make, what := b.makeOverlay, OverlayLabel
 		if r.Driver == DriverFuse {
 			make, what = b.makeFuse, "make the root a fuse-overlayfs of "
-		} else if r.Overlay == OverlayDiscard && r.Upper == "" && r.Etc != nil {
+		} else if r.Etc != nil && (r.Overlay == OverlayDiscard || r.Temporary) {
 			b.takeEtc()
 		}
 		root, err := make(what+r.tree(), over)

@@ -115,7 +115,7 @@ func (t Table) appendStandard(list []Resolved, f host.Facts, c Context) []Resolv
 		// An image may bring what its programs look for there, and its own
 		// directories are as private as the rest of it.
 		run = Dir
-		if root.Overlay != OverlayKeep { // what is temporary is not kept
+		if root.Overlay != OverlayKeep || root.Temporary { // what is temporary is not kept
 			temporary = Dir
 		}
 	}
