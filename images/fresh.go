@@ -27,8 +27,21 @@ func bootID() string {
 	return strings.TrimSpace(string(text))
 }
 
+// markFresh is done at once: an empty file would have others take a layer for one
+// that a loss of power has damaged.
 func (s *Store) markFresh(id, boot string) error {
-	return os.WriteFile(s.path("fresh", id), []byte(boot+"\n"), 0o600)
+	f, err := os.CreateTemp(s.path("fresh"), "new-")
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(boot + "\n")
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), s.path("fresh", id))
+	}
+	if err != nil {
+		os.Remove(f.Name())
+	}
+	return err
 }
 
 // suspect reports whether a layer has to be looked at before it is used.
