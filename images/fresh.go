@@ -30,18 +30,7 @@ func bootID() string {
 // markFresh is done at once: an empty file would have others take a layer for one
 // that a loss of power has damaged.
 func (s *Store) markFresh(id, boot string) error {
-	f, err := os.CreateTemp(s.path("fresh"), "new-")
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(boot + "\n")
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), s.path("fresh", id))
-	}
-	if err != nil {
-		os.Remove(f.Name())
-	}
-	return err
+	return replaceFile(s.path("fresh"), s.path("fresh", id), []byte(boot+"\n"), func(*os.File) error { return nil })
 }
 
 // suspect reports whether a layer has to be looked at before it is used.

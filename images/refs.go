@@ -233,20 +233,25 @@ func (s *Store) RemoveRef(ref string) error {
 
 // writeFile makes a file with all of its content, or not at all.
 func writeFile(tmp, name string, content []byte) error {
+	if err := replaceFile(tmp, name, content, (*os.File).Sync); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(name))
+}
+
+// replaceFile puts a file in place at once, once it was written and settled.
+func replaceFile(tmp, name string, content []byte, settle func(*os.File) error) error {
 	f, err := os.CreateTemp(tmp, "file-")
 	if err != nil {
 		return err
 	}
 	defer os.Remove(f.Name())
 	_, err = f.Write(content)
-	err = errors.Join(err, f.Sync(), f.Close())
+	err = errors.Join(err, settle(f), f.Close())
 	if err != nil {
 		return err
 	}
-	if err := os.Rename(f.Name(), name); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(name))
+	return os.Rename(f.Name(), name)
 }
 
 // syncDir has the names in a directory survive a loss of power (fsync(2)).

@@ -83,8 +83,8 @@ type Rootfs struct {
 	Copy string `toml:"-"`
 
 	// Etc are the permissions of /etc of Image, where that is a directory like
-	// any other (host.LayerDirectory): what is put into it goes into the file
-	// system that is thrown away then. Nil: it is mounted on top.
+	// any other (host.LayerDirectory) and what is written is thrown away: what is
+	// put into it is written, too, then. Nil: it is mounted on top.
 	Etc *units.FileMode `toml:"-"`
 
 	// Writable leaves the root writable: the tmpfs of the bases "system" and

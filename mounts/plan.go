@@ -205,7 +205,7 @@ func (b *builder) makeRoot() error {
 		make, what := b.makeOverlay, OverlayLabel
 		if r.Driver == DriverFuse {
 			make, what = b.makeFuse, "make the root a fuse-overlayfs of "
-		} else if r.Etc != nil && (r.Overlay == OverlayDiscard || r.Temporary) {
+		} else if r.Etc != nil {
 			b.takeEtc()
 		}
 		root, err := make(what+r.tree(), over)

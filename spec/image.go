@@ -88,8 +88,10 @@ func (s *Spec) onImage(store *images.Store, i *Image, caller []string) error {
 		// Nobody said who the command is: as the image has it.
 		s.Identity.Map = map[images.IDs]string{images.Single: userns.MapRoot, images.Range: userns.MapRange}[ids]
 	}
-	if perm, ok := host.LayerDirectory(s.Rootfs.Layers, "etc"); ok {
-		s.Rootfs.Etc = (*units.FileMode)(&perm)
+	if s.Rootfs.Overlay == mounts.OverlayDiscard {
+		if perm, ok := host.LayerDirectory(s.Rootfs.Layers, "etc"); ok {
+			s.Rootfs.Etc = (*units.FileMode)(&perm)
+		}
 	}
 	c := i.Config.Config
 	if err := s.user(c.User, i); err != nil {
